@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Camera records and THE axis conversion, used by importers, exporters and tests alike.
+
+Three sets of axes meet here:
+
+    COLMAP   x right, y down, z forward; world as the solver left it; poses world-to-camera
+    shot     Z up, as Blender; cameras look along their -Z with +Y up; poses camera-to-world
+    Y up     for files of other programs: (x, y, z) of the shot becomes (x, z, -y)
+
+A pixel position has (0, 0) at the corner of the first pixel, y down, so the center of the first
+pixel is (0.5, 0.5). All arrays are float64; n is the number of frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SHOT_FROM_COLMAP: Array = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+"""COLMAP's world (y down) turned so that Z is up: (x, y, z) -> (x, z, -y)."""
+
+Y_UP_FROM_SHOT: Array = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+"""The shot's world (Z up) turned so that Y is up: (x, y, z) -> (x, z, -y)."""
+
+_LOOK: Array = np.diag([1.0, -1.0, -1.0])
+"""Camera axes of COLMAP (y down, z forward) to Blender's (y up, z back) and the other way."""
+
+DEFAULT_SENSOR_WIDTH = 36.0
+"""Millimeters; used where a solve knows pixels only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """`x_shot = scale * rotation @ x_colmap + translation`; rotation (3, 3), translation (3,)."""
+
+    scale: float
+    rotation: Array
+    translation: Array
+
+    @classmethod
+    def axes_only(cls) -> Similarity:
+        return cls(1.0, SHOT_FROM_COLMAP.copy(), np.zeros(3))
+
+    def apply(self, points: Array) -> Array:
+        """Points (m, 3) of COLMAP's world in the shot's."""
+        return self.scale * points @ self.rotation.T + self.translation
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "scale": self.scale,
+            "rotation": self.rotation.tolist(),
+            "translation": self.translation.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Similarity:
+        rotation = np.array(data["rotation"], dtype=np.float64).reshape(3, 3)
+        translation = np.array(data["translation"], dtype=np.float64).reshape(3)
+        return cls(float(data["scale"]), rotation, translation)
+
+
+@dataclass(frozen=True)
+class BlenderLens:
+    """A pinhole in Blender's terms, with sensor_fit HORIZONTAL.
+
+    `lens` and `sensor_width` in mm, shifts as a share of the image width, pixel aspects >= 1.
+    """
+
+    lens: float
+    sensor_width: float
+    shift_x: float
+    shift_y: float
+    aspect_x: float
+    aspect_y: float
+
+
+@dataclass(frozen=True, eq=False)
+class CameraTrack:
+    """One animated pinhole camera in the shot's world: what importers make, exporters write.
+
+    frames    (n,) int, ascending
+    matrices  (n, 4, 4) camera-to-world, no scale
+    focal     (n, 2) fx, fy in pixels
+    center    (n, 2) principal point in pixels
+    solved    (n,) bool; False where a pose was interpolated
+    """
+
+    frames: Integers
+    matrices: Array
+    focal: Array
+    center: Array
+    solved: NDArray[np.bool_]
+    width: int
+    height: int
+    fps: Fraction
+    sensor_width: float = DEFAULT_SENSOR_WIDTH
+    name: str = "camera"
+
+    def lens_mm(self) -> Array:
+        """(n,) focal length in mm on `sensor_width`."""
+        return self.focal[:, 0] * self.sensor_width / self.width
+
+    def lens_at(self, index: int) -> BlenderLens:
+        """Blender's lens at one frame. Source: facts measured against COLMAP's projection."""
+        fx, fy = self.focal[index]
+        cx, cy = self.center[index]
+        ratio = fx / fy
+        return BlenderLens(
+            lens=float(fx * self.sensor_width / self.width),
+            sensor_width=self.sensor_width,
+            shift_x=float((self.width / 2 - cx) / self.width),
+            shift_y=float((cy - self.height / 2) * ratio / self.width),
+            aspect_x=float(max(1.0, 1.0 / ratio)),
+            aspect_y=float(max(1.0, ratio)),
+        )
+
+    def resized(self, width: int, height: int) -> CameraTrack:
+        """The same camera for images of another size."""
+        scale = np.array([width / self.width, height / self.height])
+        return replace(
+            self, width=width, height=height, focal=self.focal * scale, center=self.center * scale
+        )
+
+    def project(self, points: Array, index: int) -> Array:
+        """Pixels (m, 2) of shot-world points (m, 3) at one frame; NaN behind the camera."""
+        matrix = self.matrices[index]
+        local = (points - matrix[:3, 3]) @ matrix[:3, :3] @ _LOOK
+        depth = np.where(local[:, 2] > 0, local[:, 2], np.nan)[:, None]
+        pixels: Array = local[:, :2] / depth * self.focal[index] + self.center[index]
+        return pixels
+
+
+def rotations_from_quaternions(quaternions: Array) -> Array:
+    """Rotation matrices (n, 3, 3) of quaternions (n, 4) in w, x, y, z order, any length."""
+    w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def quaternions_from_rotations(rotations: Array) -> Array:
+    """Unit quaternions (n, 4), w, x, y, z, each on the side of the one before it.
+
+    Shepperd's method, J. Guidance and Control 1 (1978) 223: the largest of the four squares is
+    taken as divisor.
+    """
+    m = rotations
+    trace = np.trace(m, axis1=1, axis2=2)
+    diagonal = np.einsum("nii->ni", m)
+    squares = np.concatenate([trace[:, None], 2 * diagonal - trace[:, None]], axis=1) + 1
+    best = np.argmax(squares, axis=1)
+    w = np.stack([m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], 1)
+    full = np.empty((len(m), 4, 4))
+    full[:, 0, 0], full[:, 0, 1:], full[:, 1:, 0] = squares[:, 0], w, w
+    full[:, 1:, 1:] = m + np.swapaxes(m, 1, 2)
+    full[:, [1, 2, 3], [1, 2, 3]] = squares[:, 1:]
+    quaternions = full[np.arange(len(m)), best]
+    quaternions /= np.linalg.norm(quaternions, axis=1, keepdims=True)
+    return same_side(quaternions)
+
+
+def same_side(quaternions: Array) -> Array:
+    """Signs chosen so that neighbors never lie on opposite sides (q and -q are one rotation)."""
+    dots = np.einsum("ni,ni->n", quaternions[1:], quaternions[:-1])
+    signs = np.cumprod(np.where(dots < 0, -1.0, 1.0))
+    return np.concatenate([quaternions[:1], quaternions[1:] * signs[:, None]])
+
+
+def matrices_from_colmap(rotations: Array, translations: Array, world: Similarity) -> Array:
+    """Shot-world camera-to-world matrices (n, 4, 4) of COLMAP's world-to-camera poses.
+
+    rotations (n, 3, 3) and translations (n, 3) take COLMAP's world into its camera. This is
+    `S G inv(W2C) diag(1, -1, -1, 1)` with `S G` the world similarity, its scale kept out of the
+    matrix.
+    """
+    camera_to_world = np.swapaxes(rotations, 1, 2)
+    centers = -np.einsum("nij,nj->ni", camera_to_world, translations)
+    matrices = np.zeros((len(rotations), 4, 4))
+    matrices[:, :3, :3] = world.rotation @ camera_to_world @ _LOOK
+    matrices[:, :3, 3] = world.apply(centers)
+    matrices[:, 3, 3] = 1
+    return matrices
+
+
+def with_opencv_axes(matrices: Array) -> Array:
+    """Camera-to-world with the camera's own axes turned to x right, y down, z forward."""
+    turned = matrices.copy()
+    turned[:, :3, :3] = matrices[:, :3, :3] @ _LOOK
+    return turned
+
+
+with_blender_axes = with_opencv_axes
+"""The same turn undoes itself."""
+
+
+def y_up(matrices: Array) -> Array:
+    """Camera-to-world matrices (n, 4, 4) in a world with Y up; the camera looks along its -Z."""
+    turned = matrices.copy()
+    turned[:, :3, :] = Y_UP_FROM_SHOT @ matrices[:, :3, :]
+    return turned
+
+
+_AXES = {"X": 0, "Y": 1, "Z": 2}
+
+
+def euler_degrees(rotations: Array, order: str) -> Array:
+    """Angles (n, 3) in degrees about X, Y, Z; neighbors never jump.
+
+    `order` names the axes as they are applied, first to last, as Blender does: 'XYZ' is
+    `Rz Ry Rx`, 'ZXY' is `Ry Rx Rz`. Of the two solutions and all turns of each, the one next to
+    the frame before is taken.
+    """
+    first, middle, last = _both_solutions(rotations, order)
+    both = np.stack([first, middle, last], axis=-1)
+    angles = _unrolled(both)
+    out = np.empty_like(angles)
+    out[:, [_AXES[axis] for axis in order]] = angles
+    return np.degrees(out)
+
+
+def _both_solutions(rotations: Array, order: str) -> tuple[Array, Array, Array]:
+    """Radians (2, n) about the first, middle and last axis, for the two solutions."""
+    i, j, k = (_AXES[axis] for axis in order)
+    sign = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
+    cosine = np.hypot(rotations[:, i, i], rotations[:, j, i])
+    middle = np.arctan2(-sign * rotations[:, k, i], cosine)
+    first = np.arctan2(sign * rotations[:, k, j], rotations[:, k, k])
+    last = np.arctan2(sign * rotations[:, j, i], rotations[:, i, i])
+    locked = cosine < 1e-9
+    first = np.where(locked, np.arctan2(-sign * rotations[:, j, k], rotations[:, j, j]), first)
+    last = np.where(locked, 0.0, last)
+    return (
+        np.stack([first, first + np.pi]),
+        np.stack([middle, np.pi - middle]),
+        np.stack([last, last + np.pi]),
+    )
+
+
+def _unrolled(both: Array) -> Array:
+    """Picks, frame by frame, the solution (2, n, 3) and turns nearest to the frame before."""
+    turn = 2 * np.pi
+    out = np.empty(both.shape[1:])
+    before = np.zeros(3)
+    for index in range(out.shape[0]):
+        near = both[:, index] - np.round((both[:, index] - before) / turn) * turn
+        distance = np.abs(near - before).sum(axis=1)
+        before = near[0] if distance[0] <= distance[1] + 1e-9 else near[1]
+        out[index] = before
+    return out
+
+
+def filled_gaps(track: CameraTrack, frames: Integers) -> CameraTrack:
+    """The track on every one of `frames` between its first and last, gaps interpolated.
+
+    Positions, focal and center linearly, rotations along the shortest arc (normalized linear).
+    Frames outside the solved range get nothing. Interpolated frames have `solved` False.
+    """
+    wanted = frames[(frames >= track.frames[0]) & (frames <= track.frames[-1])]
+    quaternions = quaternions_from_rotations(track.matrices[:, :3, :3])
+    matrices = np.tile(np.eye(4), (len(wanted), 1, 1))
+    matrices[:, :3, :3] = rotations_from_quaternions(_columns(wanted, track.frames, quaternions))
+    matrices[:, :3, 3] = _columns(wanted, track.frames, track.matrices[:, :3, 3])
+    # Solved frames keep their exact matrices: a quaternion round trip costs the last digits.
+    solved = np.isin(wanted, track.frames)
+    matrices[solved] = track.matrices[np.isin(track.frames, wanted)]
+    return replace(
+        track,
+        frames=wanted,
+        matrices=matrices,
+        focal=_columns(wanted, track.frames, track.focal),
+        center=_columns(wanted, track.frames, track.center),
+        solved=solved & _columns_bool(wanted, track),
+    )
+
+
+def _columns(wanted: Integers, frames: Integers, values: Array) -> Array:
+    return np.stack([np.interp(wanted, frames, column) for column in values.T], axis=1)
+
+
+def _columns_bool(wanted: Integers, track: CameraTrack) -> NDArray[np.bool_]:
+    index = np.searchsorted(track.frames, wanted).clip(max=len(track.frames) - 1)
+    solved: NDArray[np.bool_] = track.solved[index]
+    return solved

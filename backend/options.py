@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One declaration of an option serves the command line, the Blender property and the request file.
+
+A stage's options are the fields of a frozen dataclass, each made by `option()`. `specs()` reads
+them back; `add_arguments()` makes argparse flags, `from_mapping()` checks a request's values.
+Types: bool, int, float, str.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .errors import UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of an option that offers a few: `value` is stored, `help` is the tooltip."""
+
+    value: str
+    help: str
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """What one option is; `label` and `subtype` are Blender's name and property subtype for it."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    label: str
+    flags: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[Choice, ...]
+    unit: str
+    subtype: str
+    advanced: bool
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    label: str,
+    flags: tuple[str, ...],
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Choice, ...] = (),
+    unit: str = "",
+    subtype: str = "NONE",
+    advanced: bool = False,
+) -> Any:
+    """A dataclass field that knows how to show itself. `flags` are its command-line spellings."""
+    metadata = {
+        "help": help,
+        "label": label,
+        "flags": flags,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "unit": unit,
+        "subtype": subtype,
+        "advanced": advanced,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def specs(options_class: type) -> tuple[OptionSpec, ...]:
+    """The options of a dataclass, in their declared order."""
+    types = typing.get_type_hints(options_class)
+    return tuple(
+        OptionSpec(name=field.name, type=types[field.name], default=field.default, **field.metadata)
+        for field in dataclasses.fields(options_class)
+    )
+
+
+def add_arguments(parser: argparse._ActionsContainer, options_class: type) -> None:
+    """Adds one argument per option. Absent flags are left out of the parsed namespace."""
+    for spec in specs(options_class):
+        _add_argument(parser, spec)
+
+
+def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec) -> None:
+    common: dict[str, Any] = {"dest": spec.name, "default": argparse.SUPPRESS, "help": spec.help}
+    if spec.type is bool:
+        action = "store_false" if spec.default else "store_true"
+        parser.add_argument(*spec.flags, action=action, **common)
+        return
+    common["help"] = f"{spec.help} (default: {spec.default or 'automatic'})"
+    common["type"] = spec.type
+    if spec.choices:
+        common["choices"] = [choice.value for choice in spec.choices]
+    else:
+        common["metavar"] = spec.unit.upper() or spec.type.__name__.upper()
+    parser.add_argument(*spec.flags, **common)
+
+
+def from_mapping(options_class: type[T], values: Mapping[str, Any]) -> T:
+    """Builds the options from plain values, checked. Raises UsageError on an unknown or bad one."""
+    known = {spec.name: spec for spec in specs(options_class)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UsageError(f"Unknown option: {', '.join(unknown)}.")
+    return options_class(**{name: _checked(known[name], value) for name, value in values.items()})
+
+
+def _checked(spec: OptionSpec, value: Any) -> Any:
+    if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not spec.type:
+        raise UsageError(f"{spec.label}: {value!r} is not a {spec.type.__name__}.")
+    if spec.choices and value not in {choice.value for choice in spec.choices}:
+        raise UsageError(f"{spec.label}: {value!r} is none of the choices.")
+    if isinstance(value, int | float):
+        _check_range(spec, value)
+    return value
+
+
+def _check_range(spec: OptionSpec, value: float) -> None:
+    if spec.minimum is not None and value < spec.minimum:
+        raise UsageError(f"{spec.label}: {value} is under {spec.minimum:g}.")
+    if spec.maximum is not None and value > spec.maximum:
+        raise UsageError(f"{spec.label}: {value} is over {spec.maximum:g}.")

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a stage's output comes to be, so that nothing is ever lost.
+
+A stage writes into `<output>.part`; when all is whole, `<output>` is renamed to
+`<output>.previous` and `<output>.part` takes its place. An output folder that exists is complete.
+A run that fails or is canceled leaves the old output as it was and no `.part`; one whose process
+was killed leaves its `.part`, from which the next run may resume when the fingerprint is the same.
+
+The first folder a stage makes holds `stage.json`: what it was made from. Comparing it with today's
+options and inputs tells a current output from a stale one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from .errors import Canceled, FormatError, OutputError, explain_os_error
+from .shot import Shot, read_json, write_json
+from .stages import STAGES, Stage
+
+STAGE_FILE = "stage.json"
+PART = ".part"
+PREVIOUS = ".previous"
+
+
+class Freshness(str, Enum):
+    """What an output is, seen from today's options and inputs."""
+
+    MISSING = "missing"
+    CURRENT = "current"
+    STALE = "stale"
+
+
+def stage_file(shot: Shot, stage: Stage) -> Path:
+    return shot.output(stage.makes[0]) / STAGE_FILE
+
+
+def exists(shot: Shot, stage: Stage) -> bool:
+    return stage_file(shot, stage).is_file()
+
+
+def recorded(shot: Shot, stage: Stage) -> dict[str, Any]:
+    """The stage.json of an output, {} when there is none or it cannot be read."""
+    try:
+        return read_json(stage_file(shot, stage))
+    except FormatError:
+        return {}
+
+
+def file_fingerprint(path: Path) -> list[Any]:
+    """Name, size and time of a file, or of every file right under a folder; [] when missing."""
+    if path.is_dir():
+        entries = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
+        return [part for name in entries for part in file_fingerprint(path / name)]
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [path.name, status.st_size, status.st_mtime_ns]
+
+
+def fingerprint(stage: Stage, options: Any, inputs: Mapping[str, Any]) -> str:
+    """One hash over everything that decides a stage's result."""
+    content = {"stage": stage.name, "version": stage.version, "options": asdict(options)}
+    text = json.dumps(content | {"inputs": dict(inputs)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
+    """What a stage reads: the plate for ingest, else the fingerprints of the stages it needs.
+
+    `plate` is the path of the movie, the sequence's folder or one of its files.
+    """
+    if not stage.needs:
+        return {"plate": plate, "files": _plate_fingerprint(Path(plate))}
+    inputs: dict[str, Any] = {
+        name: recorded(shot, STAGES[name]).get("fingerprint", "") for name in stage.needs
+    }
+    if stage.name == "colmap":
+        digest = hashlib.sha256(json.dumps(file_fingerprint(shot.masks)).encode()).hexdigest()
+        inputs["masks"] = digest
+    return inputs
+
+
+def _plate_fingerprint(plate: Path) -> str:
+    files = file_fingerprint(plate)
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def freshness(shot: Shot, stage: Stage, options: Any, plate: str) -> Freshness:
+    """Whether an output is there, and whether today's options and inputs would make it again."""
+    record = recorded(shot, stage)
+    if not record:
+        return Freshness.MISSING
+    today = fingerprint(stage, options, inputs_of(shot, stage, plate))
+    return Freshness.CURRENT if record.get("fingerprint") == today else Freshness.STALE
+
+
+class Writing:
+    """The `.part` folders of one stage while it runs. `shot` has the same names inside them."""
+
+    def __init__(self, shot: Shot, stage: Stage, fingerprint: str) -> None:
+        self._shot = shot
+        self._stage = stage
+        self._fingerprint = fingerprint
+        self._started = time.time()
+
+    def folder(self, name: str) -> Path:
+        """The `.part` folder that will become the output `name` (one of the stage's `makes`)."""
+        if name not in self._stage.makes:
+            raise ValueError(f"{self._stage.name} does not make {name}")
+        return _beside(self._shot.output(name), PART)
+
+    @property
+    def resumable(self) -> bool:
+        """True when the `.part` was begun by a run with the same options and inputs."""
+        return self._left_behind().get("fingerprint") == self._fingerprint
+
+    def _left_behind(self) -> dict[str, Any]:
+        try:
+            return read_json(self.folder(self._stage.makes[0]) / STAGE_FILE)
+        except FormatError:
+            return {}
+
+    def begin(self, record: Mapping[str, Any]) -> None:
+        """Makes the folders; drops what another run left unless it can be resumed."""
+        if not self.resumable:
+            self.discard()
+        for name in self._stage.makes:
+            self.folder(name).mkdir(parents=True, exist_ok=True)
+        self._record = {"stage": self._stage.name, "fingerprint": self._fingerprint, **record}
+        write_json(self.folder(self._stage.makes[0]) / STAGE_FILE, self._record)
+
+    def commit(self, extra: Mapping[str, Any]) -> None:
+        """Renames every folder into place. Old outputs become `.previous`."""
+        seconds = round(time.time() - self._started, 3)
+        record = self._record | {"seconds": seconds, "finished": time.time(), **extra}
+        write_json(self.folder(self._stage.makes[0]) / STAGE_FILE, record)
+        for name in reversed(self._stage.makes):
+            replace_folder(self.folder(name), self._shot.output(name))
+
+    def discard(self) -> None:
+        for name in self._stage.makes:
+            shutil.rmtree(self.folder(name), ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def replace_folder(part: Path, output: Path) -> None:
+    """Puts `part` in the place of `output`, which is kept as `<output>.previous`."""
+    previous = _beside(output, PREVIOUS)
+    if output.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        output.rename(previous)
+    try:
+        part.rename(output)
+    except OSError:
+        if previous.exists() and not output.exists():
+            previous.rename(output)
+        raise
+
+
+@contextmanager
+def writing(
+    shot: Shot,
+    stage: Stage,
+    options: Any,
+    inputs: Mapping[str, Any],
+    uninterrupted: AbstractContextManager[None] | None = None,
+) -> Iterator[tuple[Writing, dict[str, Any]]]:
+    """Gives the `.part` folders and a dict for what `stage.json` should say besides.
+
+    Commits when the block ends, with `uninterrupted` held around the renames; removes the `.part`
+    when it raises. Raises OutputError when the shot cannot be written to.
+    """
+    part = Writing(shot, stage, fingerprint(stage, options, inputs))
+    extra: dict[str, Any] = {}
+    try:
+        part.begin({"options": asdict(options), "inputs": dict(inputs)})
+        yield part, extra
+        with uninterrupted or nullcontext():
+            part.commit(extra)
+    except OSError as error:
+        part.discard()
+        raise OutputError(explain_os_error(error)) from error
+    except (Exception, Canceled):
+        part.discard()
+        raise

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shot folder: the one place that knows every file name in it.
+
+    source/shot.json                  the plate: where it came from, rate, size, frame map
+    source/frames/frame_0001.png      the plate's frames, under the plate's own numbers
+    source/frames/BL_proxy/...        proxies in Blender's own layout
+    roto/mask/frame_0001.png          masks: white = selected
+    colmap/sparse/0/                  the solved model, as COLMAP stores it
+    camera/solve.json                 the solve: quality, frame by frame; the world transform
+    camera/{extrinsics,intrinsics}.json
+    camera/camera.{abc,chan,clip,csv,jsx,nk,usd}
+    scene/shot.blend                  the scene that Blender built
+    logs/                             one log a job
+    <output>/stage.json               how that output was made (see outputs.py)
+
+Frames, masks and everything per frame carry the plate's own frame number in their name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from .errors import FormatError
+
+FRAME_PATTERN = "frame_{:04d}"
+_NUMBER = re.compile(r"(\d+)$")
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A plate as it was taken in.
+
+    `frames` are the plate frame numbers that exist, ascending; `source_indices` (0-based position
+    in the movie or sequence) and `times` (seconds from the first frame) run along with them.
+    `fps` is exact. `pixel_aspect` is width over height of a pixel.
+    """
+
+    source: str
+    kind: str
+    width: int
+    height: int
+    fps: Fraction
+    frames: tuple[int, ...]
+    source_indices: tuple[int, ...]
+    times: tuple[float, ...]
+    pixel_aspect: Fraction = Fraction(1)
+    missing: tuple[int, ...] = ()
+
+    @property
+    def first_frame(self) -> int:
+        return self.frames[0]
+
+    @property
+    def last_frame(self) -> int:
+        return self.frames[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        return data | {"fps": str(self.fps), "pixel_aspect": str(self.pixel_aspect)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Plate:
+        """Raises FormatError when a key is missing or of the wrong kind."""
+        try:
+            return cls(
+                source=str(data["source"]),
+                kind=str(data["kind"]),
+                width=int(data["width"]),
+                height=int(data["height"]),
+                fps=Fraction(data["fps"]),
+                frames=tuple(int(number) for number in data["frames"]),
+                source_indices=tuple(int(index) for index in data["source_indices"]),
+                times=tuple(float(time) for time in data["times"]),
+                pixel_aspect=Fraction(data["pixel_aspect"]),
+                missing=tuple(int(number) for number in data["missing"]),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise FormatError(f"shot.json is damaged: {error!r}.") from error
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A shot folder. Knows names, creates nothing by itself."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def output(self, folder: str) -> Path:
+        """The folder of a stage's output, by its name in the stage table."""
+        return self.path / folder
+
+    @property
+    def plate_file(self) -> Path:
+        return self.path / "source" / "shot.json"
+
+    @property
+    def frames(self) -> Path:
+        return self.path / "source" / "frames"
+
+    @property
+    def masks(self) -> Path:
+        return self.path / "roto" / "mask"
+
+    @property
+    def sparse(self) -> Path:
+        return self.path / "colmap" / "sparse" / "0"
+
+    @property
+    def camera(self) -> Path:
+        return self.path / "camera"
+
+    @property
+    def solve_file(self) -> Path:
+        return self.camera / "solve.json"
+
+    @property
+    def blend(self) -> Path:
+        return self.path / "scene" / "shot.blend"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def frame_file(self, number: int) -> Path:
+        return self.frames / f"{FRAME_PATTERN.format(number)}.png"
+
+    def camera_file(self, extension: str) -> Path:
+        """`camera/camera.<extension>`, for abc chan clip csv jsx nk usd."""
+        return self.camera / f"camera.{extension}"
+
+    def has_plate(self) -> bool:
+        return self.plate_file.is_file()
+
+    def load_plate(self) -> Plate:
+        """Raises FormatError when shot.json is missing or damaged."""
+        return Plate.from_json(read_json(self.plate_file))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises FormatError, naming the file."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FormatError(f"{path} is missing.") from error
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(data, dict):
+        raise FormatError(f"{path} does not hold what it should.")
+    return data
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def frame_number(name: str) -> int | None:
+    """The number at the end of a file's stem (`frame_0012.png` -> 12), None when it has none."""
+    found = _NUMBER.search(Path(name).stem)
+    return int(found.group(1)) if found else None
+
+
+def by_frame(files: Iterable[Path]) -> dict[int, Path]:
+    """Files by the frame number in their name, ascending; files without a number are left out."""
+    numbered = {number: file for file in files if (number := frame_number(file.name)) is not None}
+    return dict(sorted(numbered.items()))
+
+
+_RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}
+
+
+def folder_name(label: str) -> str:
+    """A label that somebody typed, as one safe folder name in any file system; never empty.
+
+    Letters and digits of every script stay; everything else becomes `_`.
+    """
+    text = unicodedata.normalize("NFC", label).strip()
+    safe = re.sub(r"[^\w-]+", "_", text).strip("_")[:80] or "unnamed"
+    return f"{safe}_" if safe.casefold() in _RESERVED else safe

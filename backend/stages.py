@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage table: what each stage needs, makes and runs on, and its options.
+
+Adding a stage is one entry in `STAGES`, one options dataclass, one module of the same name in
+`worker/stages/` and, when it lands in the scene, one builder in `operators/scene/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import UsageError
+from .options import Choice, option
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How a plate becomes frames."""
+
+    fps: str = option(
+        "",
+        "Frame rate to convert the plate to, such as 24, 23.976 or 24000/1001. Left empty, every "
+        "frame of the plate is kept exactly once, at the plate's own rate",
+        label="Frame Rate",
+        flags=("-f", "--fps"),
+        unit="rate",
+    )
+
+
+@dataclass(frozen=True)
+class ColmapOptions:
+    """How the camera is solved."""
+
+    quality: str = option(
+        "medium",
+        "How much work goes into the solve",
+        label="Quality",
+        flags=("-q", "--colmap-quality"),
+        choices=(
+            Choice("low", "Fast preview: half-size features, near neighbors only"),
+            Choice("medium", "Good for most shots"),
+            Choice("high", "More features, more pairs, full size"),
+            Choice("slow", "For a camera that hardly moves: every pair, small baselines allowed"),
+        ),
+    )
+    use_masks: bool = option(
+        True,
+        "Ignore what the masks in roto/ select (moving people and things). The flag turns this off",
+        label="Use Masks",
+        flags=("-M", "--colmap-no-masks"),
+    )
+    max_size: int = option(
+        0,
+        "Longest side of the image that features are found on, in pixels; 0 leaves it to the "
+        "quality",
+        label="Max Image Size",
+        flags=("--colmap-max-size",),
+        minimum=0,
+        maximum=16384,
+        unit="pixels",
+        subtype="PIXEL",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What Blender writes from the results."""
+
+    blend: str = option(
+        "",
+        "Save the scene with camera, plate and points as this .blend file",
+        label="Blend File",
+        flags=("--blend",),
+        unit="file",
+        subtype="FILE_PATH",
+    )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One entry of the table.
+
+    `needs` are stages that must have run before. `makes` are folders of the shot that the stage
+    replaces as one, the first of which holds its `stage.json`. `version` goes up when the same
+    options on the same input would now give another result.
+    """
+
+    name: str
+    title: str
+    summary: str
+    options: type
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+    groups: tuple[str, ...] = ("core",)
+    uses_gpu: bool = False
+    version: int = 1
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="ingest",
+            title="Set Up",
+            summary="Extract the plate's frames and write proxies",
+            options=IngestOptions,
+            needs=(),
+            makes=("source",),
+        ),
+        Stage(
+            name="colmap",
+            title="Track Camera",
+            summary="Solve the camera and a sparse point cloud from the frames",
+            options=ColmapOptions,
+            needs=("ingest",),
+            makes=("colmap", "camera"),
+        ),
+        Stage(
+            name="scene",
+            title="Build Scene",
+            summary="Build the scene in a background Blender; write .abc, .usd and the .blend",
+            options=SceneOptions,
+            needs=("colmap",),
+            makes=("scene",),
+        ),
+    )
+}
+
+# Names that the Shot-Gopher documentation has and this version has not, so that asking for one
+# is answered with that and not with "unknown".
+PLANNED = ("interactive", "depth", "roto", "mama", "cleanplate", "mocap", "gsir")
+
+
+def get(name: str) -> Stage:
+    """The stage of that name. Raises UsageError."""
+    if name in STAGES:
+        return STAGES[name]
+    if name in PLANNED:
+        raise UsageError(f"The stage '{name}' is not part of this version yet.")
+    raise UsageError(f"There is no stage '{name}'. Stages: {', '.join(STAGES)}.")
+
+
+def in_order(names: Iterable[str]) -> list[Stage]:
+    """The named stages in the table's order, each once. Raises UsageError."""
+    wanted = {get(name).name for name in names}
+    return [stage for stage in STAGES.values() if stage.name in wanted]
+
+
+def prerequisites(stage: Stage) -> list[Stage]:
+    """Every stage that must have run before this one, in order."""
+    found: set[str] = set()
+    open_names = list(stage.needs)
+    while open_names:
+        name = open_names.pop()
+        if name not in found:
+            found.add(name)
+            open_names.extend(STAGES[name].needs)
+    return in_order(found)
