@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`jobs`: what has run on this machine and what is running, in one table; cancel, log, clear."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import locations
+from ..console import Console
+from ..host import Host
+from ..jobs import Job, JobStore, Snapshot
+from ..table import table
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "jobs",
+        help="list, follow up or cancel jobs",
+        description="Without more words: the table of all jobs, oldest first.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the jobs as JSON")
+    parser.set_defaults(run=_list)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    for name, help_text, function in (
+        ("cancel", "ask a running job to stop", _cancel),
+        ("log", "print what a job's programs said", _log),
+        ("clear", "forget all jobs that have ended; their results stay", _clear),
+    ):
+        action = actions.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+        if function is not _clear:
+            action.add_argument("id", help="a job's name in the table")
+        action.set_defaults(run=function)
+
+
+def _store(host: Host) -> JobStore:
+    return JobStore(locations.jobs_folder(host.home))
+
+
+def _list(arguments: argparse.Namespace, host: Host) -> int:
+    snapshots = [_polled(job) for job in _store(host).jobs()]
+    console = Console()
+    if arguments.json:
+        console.line(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=1))
+    elif not snapshots:
+        console.line("No jobs yet.")
+    else:
+        console.line(table(("JOB", "SHOT", "STAGES", "STATE", "TIME", ""), map(_row, snapshots)))
+    return 0
+
+
+def _polled(job: Job) -> Snapshot:
+    job.poll()
+    return job.snapshot
+
+
+def _row(snapshot: Snapshot) -> tuple[str, ...]:
+    end = time.time() if snapshot.state.active else snapshot.updated
+    seconds = max(0, round(end - snapshot.started))
+    return (
+        snapshot.id,
+        Path(snapshot.shot).name,
+        ",".join(snapshot.stages),
+        snapshot.state.value,
+        f"{seconds // 60}:{seconds % 60:02d}",
+        remark(snapshot),
+    )
+
+
+def remark(snapshot: Snapshot) -> str:
+    """The sentence that says most about a job: why it failed, else what it does, else a warning."""
+    if snapshot.reason:
+        return snapshot.reason
+    if snapshot.state.active:
+        return f"{snapshot.status} {round(snapshot.fraction * 100)} %"
+    return snapshot.warnings[0] if snapshot.warnings else ""
+
+
+def _cancel(arguments: argparse.Namespace, host: Host) -> int:
+    job = _store(host).get(arguments.id)
+    job.poll()
+    if not job.snapshot.state.active:
+        Console().line(f"The job has ended already: {job.snapshot.state.value}.")
+        return 0
+    cancel_and_wait(job)
+    Console().line(f"{job.snapshot.id}: {job.snapshot.state.value}")
+    return 0
+
+
+def cancel_and_wait(job: Job) -> None:
+    """Stops a job for certain, politely first."""
+    job.cancel()
+    while job.snapshot.state.active:
+        time.sleep(0.1)
+        job.poll()
+        job.press_cancel()
+
+
+def _log(arguments: argparse.Namespace, host: Host) -> int:
+    job = _store(host).get(arguments.id)
+    Console().line("\n".join(job.log_tail(lines=10_000)))
+    return 0
+
+
+def _clear(_arguments: argparse.Namespace, host: Host) -> int:
+    store = _store(host)
+    ended = [job for job in store.jobs() if not _polled(job).state.active]
+    for job in ended:
+        store.remove(job)
+    Console().line(f"{len(ended)} forgotten.")
+    return 0

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`run`: stages on one or more plates, followed to their end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import locations, stages
+from ..console import Console
+from ..errors import FormatError, ShotGopherError, UsageError
+from ..events import Event, Record
+from ..host import Host
+from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
+from ..options import add_arguments, specs
+from ..plates import resolve_plate
+from ..shot import Shot, folder_name, read_json
+from ..stages import PLANNED, STAGES
+from ..table import table
+from .jobs import cancel_and_wait
+from .stages import list_stages
+
+POLL_INTERVAL = 0.1
+EXIT_STATUS = {JobState.FINISHED: 0, JobState.CANCELED: 130}
+
+_EXAMPLES = """\
+examples:
+  {prog} plate.mp4 -s ingest,colmap --blend shot.blend
+  {prog} "frames/sh010.1001.png" --shot shots/sh010 -s ingest,colmap -q high
+  {prog} shots/sh010 -s colmap -q slow        run again in a shot that has its frames
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run stages on a plate",
+        description="Runs stages on a plate: a movie, a folder of images, one image of a sequence, "
+        "or a shot folder that was set up before. Stages that are up to date do not run again.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.epilog = _EXAMPLES.format(prog=parser.prog)
+    parser.add_argument("plate", nargs="*", help="plate or shot folder; several run one by one")
+    parser.add_argument(
+        "-s", "--stages", metavar="A,B", help="stages to run, separated by commas (see `stages`)"
+    )
+    parser.add_argument("--shot", metavar="DIR", help="shot folder (default: made from the name)")
+    parser.add_argument("-n", "--name", help="name of the shot (default: the plate's name)")
+    parser.add_argument(
+        "-p", "--projects-dir", metavar="DIR", default=".", help="where shot folders are made"
+    )
+    parser.add_argument("--force", action="store_true", help="run stages that are up to date too")
+    parser.add_argument(
+        "-e",
+        "--skip-existing",
+        action="store_true",
+        help="keep every output that is there, also when it is stale",
+    )
+    parser.add_argument("--list-stages", action="store_true", help="list the stages and stop")
+    parser.add_argument(
+        "--gpu-profile", action="store_true", help="log GPU memory to <shot>/gpu_profile.log"
+    )
+    parser.add_argument(
+        "--blender", metavar="PROGRAM", default="", help="the Blender for .blend, .abc and .usd"
+    )
+    parser.add_argument("--json", action="store_true", help="print the events as JSON Lines")
+    parser.add_argument("-d", "--colmap-dense", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("-m", "--colmap-mesh", action="store_true", help=argparse.SUPPRESS)
+    for stage in STAGES.values():
+        add_arguments(parser.add_argument_group(f"{stage.name} options"), stage.options)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, host: Host) -> int:
+    console = Console(arguments.json)
+    if arguments.list_stages:
+        list_stages(console)
+        return 0
+    asked = asked_stages(arguments)
+    if not arguments.plate:
+        raise UsageError("Name a plate or a shot folder.")
+    if arguments.shot and len(arguments.plate) > 1:
+        raise UsageError("--shot names one shot folder; use --projects-dir for several plates.")
+    runs = [_run_plate(plate, asked, arguments, host, console) for plate in arguments.plate]
+    if len(runs) > 1:
+        console.line(table(("PLATE", "STATE", "FRAMES", "ERROR", ""), (row for _, row in runs)))
+    return max((status for status, _ in runs), key=lambda status: (status == 130, status))
+
+
+def asked_stages(arguments: argparse.Namespace) -> list[StageRequest]:
+    """The stages of `-s` with their options. Raises UsageError."""
+    if arguments.colmap_dense or arguments.colmap_mesh:
+        raise UsageError("Dense points (-d) and meshes (-m) are not part of this version yet.")
+    names = [name.strip() for name in (arguments.stages or "").split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"Name stages with -s, such as -s ingest,colmap. Stages: {_known()}.")
+    wanted = stages.in_order(names)
+    given = vars(arguments)
+    if "blend" in given:
+        given["blend"] = os.path.abspath(given["blend"])
+    asked = [StageRequest(stage.name, _options(stage.name, given)) for stage in wanted]
+    return asked + _scene_after_solve(asked, given)
+
+
+def _known() -> str:
+    return ", ".join(STAGES) + f" (planned: {', '.join(PLANNED)})"
+
+
+def _options(stage: str, given: dict[str, Any]) -> dict[str, Any]:
+    names = [spec.name for spec in specs(STAGES[stage].options)]
+    return {name: given[name] for name in names if name in given}
+
+
+def _scene_after_solve(asked: list[StageRequest], given: dict[str, Any]) -> list[StageRequest]:
+    """The scene is built after every solve, since .abc and .usd come from it.
+
+    A missing Blender is then a warning, unless a .blend file was asked for.
+    """
+    names = {stage.name for stage in asked}
+    if "scene" in names or ("colmap" not in names and "blend" not in given):
+        return []
+    return [StageRequest("scene", _options("scene", given), optional="blend" not in given)]
+
+
+def _run_plate(
+    plate: str,
+    asked: Sequence[StageRequest],
+    arguments: argparse.Namespace,
+    host: Host,
+    console: Console,
+) -> tuple[int, tuple[str, ...]]:
+    """Runs one plate to its end. Returns the exit status and a row for the table of many."""
+    name = Path(plate).name
+    try:
+        request = make_request(plate, asked, arguments, host)
+    except ShotGopherError as error:
+        console.error(error.reason)
+        return error.exit_code, (name, "failed", "", "", error.reason)
+    console.line(f"{name} -> {request.shot}")
+    job = JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
+    follow(job, console)
+    console.line(summary(job))
+    status = EXIT_STATUS.get(job.snapshot.state, 1)
+    return status, (name, job.snapshot.state.value, *_solve_cells(job), job.snapshot.reason)
+
+
+def make_request(
+    plate: str, asked: Sequence[StageRequest], arguments: argparse.Namespace, host: Host
+) -> Request:
+    """The job for one plate or shot folder. Raises UsageError or PlateError."""
+    existing = Shot(Path(plate).absolute())
+    if existing.has_plate():
+        shot, source = existing, ""
+    else:
+        source = str(resolve_plate(plate).path.absolute())
+        shot = Shot(_shot_folder(Path(source), arguments))
+    return Request(
+        shot=str(shot.path),
+        plate=source,
+        stages=plan(shot, asked),
+        force=arguments.force,
+        skip_existing=arguments.skip_existing,
+        gpu_profile=arguments.gpu_profile,
+        online=host.online,
+        blender=arguments.blender or host.blender,
+    )
+
+
+def _shot_folder(plate: Path, arguments: argparse.Namespace) -> Path:
+    if arguments.shot:
+        return Path(arguments.shot).absolute()
+    return Path(arguments.projects_dir).absolute() / folder_name(arguments.name or plate.stem)
+
+
+def follow(job: Job, console: Console) -> None:
+    """Prints a job's events until it has ended. Ctrl-C cancels the job and waits for its end."""
+    try:
+        while job.snapshot.state.active:
+            for record in job.poll():
+                _show(record, console)
+            time.sleep(POLL_INTERVAL)
+    except KeyboardInterrupt:
+        console.warning("Canceling...")
+        cancel_and_wait(job)
+        console.event({"event": Event.CANCELED.value, "stage": job.snapshot.stage})
+
+
+def _show(record: Record, console: Console) -> None:
+    console.event(record)
+    label = record.get("stage") or "worker"
+    if record["event"] == Event.PROGRESS:
+        console.progress(label, record["done"], record["total"], record["unit"])
+    elif record["event"] == Event.STATUS:
+        console.line(f"{label:<14} {record['text']}")
+    elif record["event"] == Event.WARNING:
+        console.warning(record["text"])
+    elif record["event"] == Event.FAILED:
+        console.error(record["reason"])
+
+
+def summary(job: Job) -> str:
+    """What a job left behind, in a few lines."""
+    snapshot = job.snapshot
+    lines = [f"{snapshot.state.value}: {', '.join(snapshot.stages)}"]
+    lines += [f"  {Path(snapshot.shot) / path}" for path, _kind in snapshot.results]
+    if snapshot.state is JobState.LOST:
+        lines.append(f"  {snapshot.reason}")
+    if snapshot.state in (JobState.FAILED, JobState.LOST):
+        lines.append(f"  log: {job.log}")
+    return "\n".join(lines)
+
+
+def _solve_cells(job: Job) -> tuple[str, str]:
+    """Frames solved and mean error, from solve.json; blank when there is none."""
+    try:
+        solve = read_json(Shot(Path(job.snapshot.shot)).solve_file)
+        return f"{len(solve['solved'])}/{len(solve['frames'])}", f"{solve['mean_error_px']:.2f} px"
+    except (FormatError, KeyError, TypeError):
+        return "", ""

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of one job in the worker: lock, events, signals, environment, stages."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .. import environment, locations, outputs, stages
+from ..errors import (
+    BlenderError,
+    Canceled,
+    JobError,
+    OutputError,
+    PlateError,
+    Remedy,
+    ShotGopherError,
+    explain_os_error,
+)
+from ..events import Event, EventReader, EventWriter
+from ..jobs import Request, StageRequest, shot_lock_name
+from ..outputs import Freshness
+from ..processes import INTERRUPT_SIGNALS, FileLock, clean_environment
+from ..shot import Shot
+from ..stages import Stage
+from .gpu_profile import gpu_profile
+from .report import Context, Report
+
+INSIDE = "--inside"
+"""Second argument of the process that a worker hands its job to."""
+LOCK_PATIENCE = 5.0
+"""Seconds; a reader that looks whether the lock is held holds it for an instant itself."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the job folder `arguments[0]`. Returns 0 when done, 1 when failed, 130 when canceled."""
+    folder = Path(arguments[0])
+    inside = INSIDE in arguments[1:]
+    with contextlib.nullcontext() if inside else _job_lock(folder):
+        events = EventWriter(folder / "events.jsonl")
+        report = Report(events, folder / "cancel")
+        for number in INTERRUPT_SIGNALS:
+            signal.signal(number, _handler(report))
+        return _run_to_the_end(folder, inside, events, report)
+
+
+@contextlib.contextmanager
+def _job_lock(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "worker.lock")
+    give_up = time.monotonic() + LOCK_PATIENCE
+
+    def check() -> None:
+        if time.monotonic() > give_up:
+            raise SystemExit("Another worker runs this job.")
+
+    with lock.wait(check, interval=0.02):
+        yield
+
+
+def _handler(report: Report) -> Callable[[int, FrameType | None], None]:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        report.interrupt()
+
+    return interrupt
+
+
+def _run_to_the_end(folder: Path, inside: bool, events: EventWriter, report: Report) -> int:
+    """Runs the job and writes its one terminal event."""
+    request: Request | None = None
+    try:
+        if not inside:
+            versions = {"python": platform.python_version(), "platform": sys.platform}
+            events.write(Event.STARTED, pid=os.getpid(), versions=versions)
+        request = Request.load(folder / "request.json")
+        if _hand_over(folder, request, inside, report):
+            return _after_hand_over(folder)
+        _run_stages(request, events, report)
+    except Canceled:
+        return _end(events, request, folder, Event.CANCELED, 130)
+    except ShotGopherError as error:
+        remedy = error.remedy.value if error.remedy else ""
+        fields = {"reason": error.reason, "remedy": remedy}
+        return _end(events, request, folder, Event.FAILED, 1, **fields)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"Something unexpected went wrong ({type(error).__name__}: {error}). See the log."
+        fields = {"reason": reason, "remedy": Remedy.OPEN_LOG.value}
+        return _end(events, request, folder, Event.FAILED, 1, **fields)
+    return _end(events, request, folder, Event.FINISHED, 0)
+
+
+def _end(
+    events: EventWriter,
+    request: Request | None,
+    folder: Path,
+    event: Event,
+    status: int,
+    **fields: str,
+) -> int:
+    # A second signal must not cut the last words short.
+    for number in INTERRUPT_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if request is not None and request.stages:
+        _keep_log(folder, Shot(Path(request.shot)))
+    events.write(event, **fields)
+    return status
+
+
+def _keep_log(folder: Path, shot: Shot) -> None:
+    """Leaves the log with the shot where that can be: a read-only shot is no second failure."""
+    sys.stdout.flush()
+    if shot.path.is_dir():
+        with contextlib.suppress(OSError):
+            shot.logs.mkdir(exist_ok=True)
+            shutil.copyfile(folder / "log.txt", shot.logs / f"{folder.name}.txt")
+
+
+def _hand_over(folder: Path, request: Request, inside: bool, report: Report) -> bool:
+    """Runs the job in the worker's environment when this is not it. True when that was done."""
+    if inside or not request.groups():
+        return False
+    python = environment.find(locations.home(), request.groups())
+    if python is None:
+        python = environment.install(
+            locations.home(), request.groups(), Path(sys.executable), report, request.online
+        )
+    if python.samefile(sys.executable) and python.parent.samefile(Path(sys.executable).parent):
+        return False
+    command = [str(python), "-I", "-B", "-u", sys.argv[0], str(folder), INSIDE]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment())
+    _wait(child, report)
+    return True
+
+
+def _wait(child: subprocess.Popen[bytes], report: Report) -> None:
+    """Waits for the child through any number of signals: it has them too and ends by itself."""
+    while child.poll() is None:
+        try:
+            child.wait()
+        except Canceled:
+            report.cancel_requested = True
+
+
+def _after_hand_over(folder: Path) -> int:
+    last = Event.STARTED
+    for record in EventReader(folder / "events.jsonl").poll():
+        last = Event(record["event"])
+    statuses = {Event.FINISHED: 0, Event.FAILED: 1, Event.CANCELED: 130}
+    if last not in statuses:
+        raise JobError("The worker was killed before it was done.", Remedy.RUN_AGAIN)
+    return statuses[last]
+
+
+def _run_stages(request: Request, events: EventWriter, report: Report) -> None:
+    if not request.stages:
+        return
+    shot = Shot(Path(request.shot))
+    _make_folder(shot)
+    lock = FileLock(locations.locks_folder(locations.home()) / shot_lock_name(shot))
+    with _waiting(lock, "Waiting for another job on this shot", report):
+        for asked in request.stages:
+            stage = stages.get(asked.name)
+            events.stage = stage.name
+            _run_unless_optional(request, asked, stage, shot, report)
+        events.stage = ""
+
+
+def _make_folder(shot: Shot) -> None:
+    try:
+        shot.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(explain_os_error(error)) from error
+
+
+@contextlib.contextmanager
+def _waiting(lock: FileLock, why: str, report: Report) -> Iterator[None]:
+    told = False
+
+    def while_waiting() -> None:
+        nonlocal told
+        if not told:
+            report.status(why)
+            told = True
+        report.check()
+
+    with lock.wait(while_waiting):
+        yield
+
+
+def _run_unless_optional(
+    request: Request, asked: StageRequest, stage: Stage, shot: Shot, report: Report
+) -> None:
+    try:
+        _run_stage(request, asked, stage, shot, report)
+    except BlenderError as error:
+        if not asked.optional:
+            raise
+        report.warning(error.reason)
+
+
+def _run_stage(
+    request: Request, asked: StageRequest, stage: Stage, shot: Shot, report: Report
+) -> None:
+    """Runs one stage unless its output may stay."""
+    from ..options import from_mapping
+
+    options: Any = from_mapping(stage.options, asked.options)
+    plate = request.plate or str(outputs.recorded(shot, stage).get("inputs", {}).get("plate", ""))
+    if not stage.needs and not plate:
+        raise PlateError("No plate was named, and the shot has none yet.", Remedy.SET_UP_SHOT)
+    outputs.recover(shot, stage)
+    if _may_stay(request, asked, stage, shot, options, plate):
+        report.status(f"{stage.title}: up to date")
+        return
+    report.status(stage.title)
+    inputs = outputs.inputs_of(shot, stage, plate)
+    with contextlib.ExitStack() as stack:
+        if stage.uses_gpu:
+            gpu = FileLock(locations.locks_folder(locations.home()) / "gpu.lock")
+            stack.enter_context(_waiting(gpu, "Waiting for the GPU", report))
+        if request.gpu_profile:
+            stack.enter_context(gpu_profile(shot, stage.name, report))
+        part, record = stack.enter_context(
+            outputs.writing(shot, stage, options, inputs, report.uninterrupted())
+        )
+        module = importlib.import_module(f".stages.{stage.name}", __package__)
+        module.run(Context(shot, options, plate, request.blender, part, report, record))
+
+
+def _may_stay(
+    request: Request, asked: StageRequest, stage: Stage, shot: Shot, options: Any, plate: str
+) -> bool:
+    if request.force and not asked.prerequisite:
+        return False
+    if (request.skip_existing or asked.prerequisite) and outputs.exists(shot, stage):
+        return True
+    return outputs.freshness(shot, stage, options, plate) is Freshness.CURRENT

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options: declared once, shown on the command line, checked in a request."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+import pytest
+
+from backend.errors import UsageError
+from backend.options import add_arguments, from_mapping, specs
+from backend.stages import STAGES, ColmapOptions
+
+
+def parse(*arguments: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, ColmapOptions)
+    return vars(parser.parse_args(arguments))
+
+
+def test_flags_fill_the_dataclass() -> None:
+    given = parse("-q", "high", "-M", "--colmap-max-size", "1000")
+    options = from_mapping(ColmapOptions, given)
+    assert asdict(options) == {"quality": "high", "use_masks": False, "max_size": 1000}
+
+
+def test_absent_flags_leave_the_defaults() -> None:
+    assert parse() == {}
+    assert from_mapping(ColmapOptions, {}) == ColmapOptions()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"quality": "best"}, "none of the choices"),
+        ({"max_size": -1}, "under 0"),
+        ({"max_size": 99999}, "over 16384"),
+        ({"max_size": "big"}, "not a int"),
+        ({"use_masks": 1}, "not a bool"),
+        ({"focal": 1.0}, "Unknown option: focal"),
+    ],
+)
+def test_bad_values_are_refused(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        from_mapping(ColmapOptions, values)
+
+
+def test_every_flag_belongs_to_one_option() -> None:
+    flags = [
+        flag for stage in STAGES.values() for spec in specs(stage.options) for flag in spec.flags
+    ]
+    assert len(flags) == len(set(flags))
+
+
+def test_every_option_explains_itself() -> None:
+    for stage in STAGES.values():
+        for spec in specs(stage.options):
+            assert spec.label
+            assert len(spec.help) > 10
+            assert not spec.help.endswith("."), f"{stage.name}.{spec.name}: Blender adds the period"
