@@ -13,6 +13,7 @@ pixel is (0.5, 0.5). All arrays are float64; n is the number of frames.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -34,6 +35,10 @@ _LOOK: Array = np.diag([1.0, -1.0, -1.0])
 
 DEFAULT_SENSOR_WIDTH = 36.0
 """Millimeters; used where a solve knows pixels only."""
+
+PLATE = "plate"
+UNDISTORTED_PLATE = "undistorted plate"
+"""What a pinhole camera fits: the plate as it was shot, or the one with the lens taken out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +95,7 @@ class CameraTrack:
     focal     (n, 2) fx, fy in pixels
     center    (n, 2) principal point in pixels
     solved    (n,) bool; False where a pose was interpolated
+    fits      PLATE or UNDISTORTED_PLATE
     """
 
     frames: Integers
@@ -102,6 +108,7 @@ class CameraTrack:
     fps: Fraction
     sensor_width: float = DEFAULT_SENSOR_WIDTH
     name: str = "camera"
+    fits: str = PLATE
 
     def lens_mm(self) -> Array:
         """(n,) focal length in mm on `sensor_width`."""
@@ -210,7 +217,32 @@ def y_up(matrices: Array) -> Array:
     return turned
 
 
+def z_up(matrices: Array) -> Array:
+    """The other way: camera-to-world matrices (n, 4, 4) of a world with Y up, in the shot's."""
+    turned = matrices.copy()
+    turned[:, :3, :] = Y_UP_FROM_SHOT.T @ matrices[:, :3, :]
+    return turned
+
+
 _AXES = {"X": 0, "Y": 1, "Z": 2}
+
+
+def rotations_from_euler(degrees: Array, order: str) -> Array:
+    """Rotation matrices (n, 3, 3) of angles (n, 3) about X, Y, Z; `order` as in `euler_degrees`."""
+    rotations: Array = np.tile(np.eye(3), (len(degrees), 1, 1))
+    for axis in order:
+        rotations = _turns(np.radians(degrees[:, _AXES[axis]]), _AXES[axis]) @ rotations
+    return rotations
+
+
+def _turns(radians: Array, axis: int) -> Array:
+    """Rotation matrices (n, 3, 3) about one axis."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    turns = np.tile(np.eye(3), (len(radians), 1, 1))
+    turns[:, i, i] = turns[:, j, j] = np.cos(radians)
+    turns[:, j, i] = np.sin(radians)
+    turns[:, i, j] = -turns[:, j, i]
+    return turns
 
 
 def euler_degrees(rotations: Array, order: str) -> Array:
@@ -218,45 +250,60 @@ def euler_degrees(rotations: Array, order: str) -> Array:
 
     `order` names the axes as they are applied, first to last, as Blender does: 'XYZ' is
     `Rz Ry Rx`, 'ZXY' is `Ry Rx Rz`. Of the two solutions and all turns of each, the one next to
-    the frame before is taken.
+    the frame before is taken; in gimbal lock the first angle stays where it was.
     """
-    first, middle, last = _both_solutions(rotations, order)
-    both = np.stack([first, middle, last], axis=-1)
-    angles = _unrolled(both)
-    out = np.empty_like(angles)
-    out[:, [_AXES[axis] for axis in order]] = angles
-    return np.degrees(out)
-
-
-def _both_solutions(rotations: Array, order: str) -> tuple[Array, Array, Array]:
-    """Radians (2, n) about the first, middle and last axis, for the two solutions."""
     i, j, k = (_AXES[axis] for axis in order)
-    sign = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
+    sign = 1.0 if (j - i) % 3 == 1 else -1.0
     cosine = np.hypot(rotations[:, i, i], rotations[:, j, i])
     middle = np.arctan2(-sign * rotations[:, k, i], cosine)
     first = np.arctan2(sign * rotations[:, k, j], rotations[:, k, k])
-    last = np.arctan2(sign * rotations[:, j, i], rotations[:, i, i])
-    locked = cosine < 1e-9
-    first = np.where(locked, np.arctan2(-sign * rotations[:, j, k], rotations[:, j, j]), first)
-    last = np.where(locked, 0.0, last)
-    return (
-        np.stack([first, first + np.pi]),
-        np.stack([middle, np.pi - middle]),
-        np.stack([last, last + np.pi]),
+    angles = np.empty((len(rotations), 3))
+    before = (0.0, 0.0, 0.0)
+    # Plain numbers: arrays of three would cost ten times as long, frame after frame.
+    for index, found in enumerate(zip(first.tolist(), middle.tolist(), strict=True)):
+        locked = cosine[index] < _LOCKED
+        start = before[0] if locked else found[0]
+        last = _last_angle(rotations[index], start, (i, j, k), sign)
+        same = (start, found[1], last)
+        other = same if locked else (start + math.pi, math.pi - found[1], last + math.pi)
+        before = _nearest(before, same, other)
+        angles[index] = before
+    out = np.empty_like(angles)
+    out[:, [i, j, k]] = angles
+    return np.degrees(out)
+
+
+_LOCKED = 1e-7
+"""Cosine of the middle angle below which the other two turn about one axis."""
+
+_Angles = tuple[float, float, float]
+
+
+def _last_angle(rotation: Array, first: float, axes: tuple[int, int, int], sign: float) -> float:
+    """What is left about the last axis once the first is given: right near gimbal lock too."""
+    i, j, k = axes
+    cosine, sine = math.cos(first), sign * math.sin(first)
+    across = cosine * rotation[i, j] - sine * rotation[i, k]
+    along = cosine * rotation[j, j] - sine * rotation[j, k]
+    return math.atan2(-sign * across, along)
+
+
+def _nearest(before: _Angles, same: _Angles, other: _Angles) -> _Angles:
+    """Of two solutions and all their turns, the one with the least way to go."""
+    near, far = _turned_to(before, same), _turned_to(before, other)
+    return near if _way(before, near) <= _way(before, far) + 1e-9 else far
+
+
+def _turned_to(before: _Angles, angles: _Angles) -> _Angles:
+    first, middle, last = (
+        angle - math.tau * round((angle - was) / math.tau)
+        for angle, was in zip(angles, before, strict=True)
     )
+    return first, middle, last
 
 
-def _unrolled(both: Array) -> Array:
-    """Picks, frame by frame, the solution (2, n, 3) and turns nearest to the frame before."""
-    turn = 2 * np.pi
-    out = np.empty(both.shape[1:])
-    before = np.zeros(3)
-    for index in range(out.shape[0]):
-        near = both[:, index] - np.round((both[:, index] - before) / turn) * turn
-        distance = np.abs(near - before).sum(axis=1)
-        before = near[0] if distance[0] <= distance[1] + 1e-9 else near[1]
-        out[index] = before
-    return out
+def _way(one: _Angles, other: _Angles) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 def filled_gaps(track: CameraTrack, frames: Integers) -> CameraTrack:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Array, Integers
+from .errors import FormatError
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
@@ -34,11 +35,31 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
         "fx", "fy", "cx", "cy", "k0", "k1", "k2", "k3", "k4", "k5", "p0", "p1", "s0", "s1", "s2",
         "s3",
     ),
+    "SIMPLE_DIVISION": ("f", "cx", "cy", "k"),
+    "DIVISION": ("fx", "fy", "cx", "cy", "k"),
+    "SIMPLE_FISHEYE": ("f", "cx", "cy"),
+    "FISHEYE": ("fx", "fy", "cx", "cy"),
+    "EUCM": ("fx", "fy", "cx", "cy", "alpha", "beta"),
+    "EQUIRECTANGULAR": ("w", "h"),
 }  # fmt: skip
 """Camera models by name and their parameters in order, as in COLMAP's src/colmap/sensor/models.h.
 The order of the models is that of COLMAP's model ids, from 0."""
 
 MODEL_NAMES = tuple(PARAMETERS)
+
+_ZERO_MAKES_PINHOLE: dict[str, tuple[str, ...]] = {
+    "SIMPLE_PINHOLE": (),
+    "PINHOLE": (),
+    "SIMPLE_RADIAL": ("k",),
+    "RADIAL": ("k1", "k2"),
+    "OPENCV": ("k1", "k2", "p1", "p2"),
+    "FULL_OPENCV": ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+    "FOV": ("omega",),
+    "SIMPLE_DIVISION": ("k",),
+    "DIVISION": ("k",),
+    "EUCM": ("alpha",),
+}
+"""The parameters that must be zero for a model to be a pinhole; the fisheyes never are."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +76,31 @@ class CameraModel:
 
     @property
     def focal(self) -> tuple[float, float]:
-        """fx, fy."""
-        named = self.named()
+        """fx, fy. Raises FormatError for a panorama, which has none."""
+        named = self._lens()
         return (named["f"], named["f"]) if "f" in named else (named["fx"], named["fy"])
 
     @property
     def center(self) -> tuple[float, float]:
-        named = self.named()
+        """cx, cy. Raises FormatError for a panorama, which has none."""
+        named = self._lens()
         return named["cx"], named["cy"]
+
+    def _lens(self) -> dict[str, float]:
+        named = self.named()
+        if "cx" not in named:
+            raise FormatError(
+                f"The camera is a panorama ({self.model}) and has no focal length: "
+                "solve flat views cut from it instead."
+            )
+        return named
+
+    @property
+    def is_pinhole(self) -> bool:
+        """True when the lens does not distort: its pinhole then fits the plate as it was shot."""
+        must_be_zero = _ZERO_MAKES_PINHOLE.get(self.model)
+        named = self.named()
+        return must_be_zero is not None and all(named[name] == 0 for name in must_be_zero)
 
     def distortion(self) -> dict[str, float]:
         """The parameters that are neither focal length nor principal point."""

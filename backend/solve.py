@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .camera import CameraTrack, Similarity, with_blender_axes, with_opencv_axes
+from .camera import (
+    PLATE,
+    UNDISTORTED_PLATE,
+    CameraTrack,
+    Similarity,
+    with_blender_axes,
+    with_opencv_axes,
+)
 from .errors import FormatError
 from .reconstruction import CameraModel
 from .shot import read_json, write_json
@@ -118,7 +125,7 @@ class Solve:
         extrinsics = read_json(folder / "extrinsics.json")
         try:
             return cls._from_json(data, extrinsics)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise FormatError(f"{folder / 'solve.json'} is damaged: {error!r}.") from error
 
     @classmethod
@@ -152,6 +159,8 @@ def _track(camera: CameraModel, data: dict[str, Any], extrinsics: dict[str, Any]
     matrices = np.array(extrinsics["camera_to_world"], dtype=np.float64).reshape(-1, 4, 4)
     if len(numbers) != len(matrices) or not np.isfinite(matrices).all():
         raise ValueError("frames and matrices do not match")
+    if (np.diff(numbers) <= 0).any():
+        raise ValueError("the frames do not ascend")
     return CameraTrack(
         frames=numbers,
         matrices=with_blender_axes(matrices),
@@ -161,4 +170,5 @@ def _track(camera: CameraModel, data: dict[str, Any], extrinsics: dict[str, Any]
         width=camera.width,
         height=camera.height,
         fps=Fraction(data["fps"]),
+        fits=PLATE if camera.is_pinhole else UNDISTORTED_PLATE,
     )

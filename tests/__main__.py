@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from tests.environments import BPY_VERSIONS, DEFAULT_BPY, ROOT, call, test_python
 

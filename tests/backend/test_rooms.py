@@ -67,7 +67,7 @@ def inner_room(module: str) -> str | None:
     )
 
 
-@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", list(sources()), ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_run_one_way(file: Path) -> None:
     room = room_of(file)
     for line, module in imported(file):
