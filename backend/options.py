@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,6 +44,7 @@ class OptionSpec:
     unit: str
     subtype: str
     advanced: bool
+    check: Callable[[Any], object] | None
 
 
 def option(
@@ -58,8 +59,12 @@ def option(
     unit: str = "",
     subtype: str = "NONE",
     advanced: bool = False,
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
-    """A dataclass field that knows how to show itself. `flags` are its command-line spellings."""
+    """A dataclass field that knows how to show itself. `flags` are its command-line spellings.
+
+    `check` is called with a value that is not the default and raises UsageError on a bad one.
+    """
     metadata = {
         "help": help,
         "label": label,
@@ -70,6 +75,7 @@ def option(
         "unit": unit,
         "subtype": subtype,
         "advanced": advanced,
+        "check": check,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -122,6 +128,8 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
         raise UsageError(f"{spec.label}: {value!r} is none of the choices.")
     if isinstance(value, int | float):
         _check_range(spec, value)
+    if spec.check is not None and value != spec.default:
+        spec.check(value)
     return value
 
 

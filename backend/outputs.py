@@ -24,7 +24,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from .errors import Canceled, FormatError, OutputError, explain_os_error
+from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_error
+from .options import from_mapping
+from .plates import plate_fingerprint
 from .shot import Shot, read_json, write_json
 from .stages import STAGES, Stage
 
@@ -82,7 +84,7 @@ def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
     `plate` is the path of the movie, the sequence's folder or one of its files.
     """
     if not stage.needs:
-        return {"plate": plate, "files": _plate_fingerprint(Path(plate))}
+        return {"plate": plate, "files": plate_fingerprint(plate)}
     inputs: dict[str, Any] = {
         name: recorded(shot, STAGES[name]).get("fingerprint", "") for name in stage.needs
     }
@@ -92,11 +94,6 @@ def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
     return inputs
 
 
-def _plate_fingerprint(plate: Path) -> str:
-    files = file_fingerprint(plate)
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
-
-
 def freshness(shot: Shot, stage: Stage, options: Any, plate: str) -> Freshness:
     """Whether an output is there, and whether today's options and inputs would make it again."""
     record = recorded(shot, stage)
@@ -104,6 +101,20 @@ def freshness(shot: Shot, stage: Stage, options: Any, plate: str) -> Freshness:
         return Freshness.MISSING
     today = fingerprint(stage, options, inputs_of(shot, stage, plate))
     return Freshness.CURRENT if record.get("fingerprint") == today else Freshness.STALE
+
+
+def freshness_as_recorded(shot: Shot, stage: Stage) -> Freshness:
+    """Like `freshness`, with the options and the plate that the output was made with.
+
+    Stale then means that an input has changed since.
+    """
+    record = recorded(shot, stage)
+    try:
+        options: Any = from_mapping(stage.options, record["options"])
+        plate = str(record["inputs"].get("plate", ""))
+    except (KeyError, TypeError, AttributeError, UsageError):
+        return Freshness.STALE if record else Freshness.MISSING
+    return freshness(shot, stage, options, plate)
 
 
 class Writing:
@@ -152,6 +163,20 @@ class Writing:
     def discard(self) -> None:
         for name in self._stage.makes:
             shutil.rmtree(self.folder(name), ignore_errors=True)
+
+
+def recover(shot: Shot, stage: Stage) -> None:
+    """Finishes the renames of a run that was killed between them: its results are whole."""
+    left = _beside(shot.output(stage.makes[0]), PART)
+    try:
+        whole = "finished" in read_json(left / STAGE_FILE)
+    except FormatError:
+        return
+    if whole:
+        for name in reversed(stage.makes):
+            part = _beside(shot.output(name), PART)
+            if part.exists():
+                replace_folder(part, shot.output(name))
 
 
 def _beside(path: Path, suffix: str) -> Path:

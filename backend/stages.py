@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .errors import UsageError
 from .options import Choice, option
+from .plates import parse_rate
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class IngestOptions:
         label="Frame Rate",
         flags=("-f", "--fps"),
         unit="rate",
+        check=parse_rate,
     )
 
 

@@ -34,6 +34,7 @@ _HD_HEIGHT = 720
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}
 _MATRICES |= {9: "bt2020", 10: "bt2020"}
 _FULL_RANGE = 2
+_DAMAGED = "{} is damaged or no movie or image that can be read."
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _open(path: Path, source: Any) -> Any:
     try:
         return av.open(source)
     except (av.error.FFmpegError, ValueError) as error:
-        raise PlateError(f"{path} is damaged or no movie or image that can be read.") from error
+        raise PlateError(_DAMAGED.format(path)) from error
 
 
 def _video_stream(container: Any, path: Path) -> Any:
@@ -116,24 +117,26 @@ def _video_stream(container: Any, path: Path) -> Any:
         raise PlateError(f"{path} has no video stream.")
     context = streams[0].codec_context
     if context is None:
-        raise PlateError(
-            f"The video in {path} is coded as '{_codec_tag(path)}', which cannot be decoded here. "
-            "Convert it to H.264, ProRes or DNxHR."
-        )
+        raise PlateError(_not_decodable(path))
     if not context.width or not context.height:
         raise PlateError(f"The {context.name} video in {path} is damaged: it has no frame size.")
     return streams[0]
 
 
-def _codec_tag(path: Path) -> str:
-    """What the container calls a codec that has no decoder: ffmpeg lists it, PyAV does not."""
+def _not_decodable(path: Path) -> str:
+    """The sentence for a stream without a decoder; ffmpeg lists its name, PyAV does not."""
     found: list[str] = []
 
     def on_line(line: str) -> None:
         found.extend(re.findall(r"Video: (?:none \()?(\w+)", line))
 
     run_child([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)], on_line)
-    return found[0] if found else "unknown"
+    if not found or found[0] == "none":
+        return _DAMAGED.format(path)
+    return (
+        f"The video in {path} is coded as '{found[0]}', which cannot be decoded here. "
+        "Convert it to H.264, ProRes or DNxHR."
+    )
 
 
 def _ticks(container: Any, stream: Any, path: Path) -> tuple[int, ...]:
