@@ -51,16 +51,21 @@ class EventWriter:
         self.stage = ""
         self._seq = 0
         self._closed = False
-        for record in EventReader(path).poll():
-            self._seq = record["seq"]
-            self._closed = Event(record["event"]) in TERMINAL
+        self._reader = EventReader(path)
 
     @property
     def closed(self) -> bool:
+        self._catch_up()
         return self._closed
 
+    def _catch_up(self) -> None:
+        """Takes note of what is there, by this writer or by the process it handed the job to."""
+        for record in self._reader.poll():
+            self._seq = record["seq"]
+            self._closed = Event(record["event"]) in TERMINAL
+
     def write(self, event: Event, **fields: Any) -> None:
-        if self._closed:
+        if self.closed:
             raise ValueError(f"{event.value} after the job's last event")
         self._seq += 1
         record = {"seq": self._seq, "time": time.time(), "event": event.value, "stage": self.stage}
@@ -71,7 +76,6 @@ class EventWriter:
             os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)
-        self._closed = event in TERMINAL
 
 
 class EventReader:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ WINDOWS = sys.platform == "win32"
 INTERRUPT_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
+SILENCE = 0.2
+"""Seconds without a line after which `while_silent` is asked."""
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 _PR_SET_PDEATHSIG = 1
@@ -30,15 +33,18 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in leaks}
 
 
-def start_detached(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Starts a program that outlives this one, in a process group of its own, output into `log`."""
+def start_detached(command: Sequence[str], log: Path) -> None:
+    """Starts a program that outlives this one, in a process group of its own, output into `log`.
+
+    Raises OSError when it cannot be started.
+    """
     flags: dict[str, Any] = (
         {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
         if WINDOWS
         else {"start_new_session": True}
     )
     with log.open("ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -46,6 +52,8 @@ def start_detached(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]
             env=clean_environment(),
             **flags,
         )
+    # Somebody has to take its exit status, or it stays as a zombie as long as this program runs.
+    threading.Thread(target=process.wait, daemon=True, name=f"reap {process.pid}").start()
 
 
 def die_with_parent() -> None:
@@ -58,32 +66,72 @@ def run_child(
     command: Sequence[str],
     on_line: Callable[[str], None],
     environment: Mapping[str, str] | None = None,
+    while_silent: Callable[[], None] | None = None,
 ) -> int:
     """Runs a program of the worker's own group, giving each line of its output to `on_line`.
 
-    The child ends with the worker however that ends, and is killed when `on_line` raises.
+    `while_silent` is called some times a second when there is no line, and may raise as well. The
+    child ends with the worker however that ends, and is killed when a callback raises.
     Returns its exit status.
     """
     with subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=dict(environment) if environment is not None else clean_environment(),
         text=True,
         encoding="utf-8",
         errors="replace",
-        preexec_fn=die_with_parent if _LIBC is not None else None,
-        creationflags=_CREATE_NO_WINDOW if WINDOWS else 0,
+        **_child_options(environment),
     ) as process:
         assert process.stdout is not None
         try:
-            for line in process.stdout:
+            for line in _lines(process.stdout, while_silent):
                 on_line(line.rstrip("\n"))
         except BaseException:
             process.kill()
             raise
     return process.returncode
+
+
+def _child_options(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What every child of the worker is started with: it sees no input and ends with the worker."""
+    return {
+        "stdin": subprocess.DEVNULL,
+        "env": dict(environment) if environment is not None else clean_environment(),
+        "preexec_fn": die_with_parent if _LIBC is not None else None,
+        "creationflags": _CREATE_NO_WINDOW if WINDOWS else 0,
+    }
+
+
+def run_same_output(command: Sequence[str]) -> int:
+    """Runs a child that prints where the worker prints. Returns its exit status."""
+    return subprocess.run(command, check=False, **_child_options()).returncode
+
+
+def _lines(output: IO[str], while_silent: Callable[[], None] | None) -> Iterator[str]:
+    """The lines of a pipe; a read that blocks must not keep the caller from being canceled."""
+    if while_silent is None:
+        yield from output
+        return
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        # The pipe is closed under the reader when the child has been killed.
+        with contextlib.suppress(ValueError, OSError):
+            for line in output:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True, name="read a child's output").start()
+    while True:
+        try:
+            line = lines.get(timeout=SILENCE)
+        except queue.Empty:
+            while_silent()
+            continue
+        if line is None:
+            return
+        yield line
 
 
 def interrupt_group(pid: int) -> None:

@@ -8,6 +8,8 @@
     colmap/sparse/0/                  the solved model, as COLMAP stores it
     camera/solve.json                 the solve: quality, frame by frame; the world transform
     camera/{extrinsics,intrinsics}.json
+    camera/BL_proxy/...               proxies with the solved lens distortion taken out
+    camera/contact_sheet.png          plate frames with the solved points drawn on
     camera/camera.{abc,chan,clip,csv,jsx,nk,usd}
     scene/shot.blend                  the scene that Blender built
     logs/                             one log a job
@@ -124,6 +126,18 @@ class Shot:
         return self.camera / "solve.json"
 
     @property
+    def proxies(self) -> Path:
+        return self.frames / "BL_proxy"
+
+    @property
+    def undistorted_proxies(self) -> Path:
+        return self.camera / "BL_proxy"
+
+    @property
+    def contact_sheet(self) -> Path:
+        return self.camera / "contact_sheet.png"
+
+    @property
     def blend(self) -> Path:
         return self.path / "scene" / "shot.blend"
 
@@ -185,5 +199,7 @@ def folder_name(label: str) -> str:
     Letters and digits of every script stay; everything else becomes `_`.
     """
     text = unicodedata.normalize("NFC", label).strip()
-    safe = re.sub(r"[^\w-]+", "_", text).strip("_")[:80] or "unnamed"
+    safe = re.sub(r"[^\w-]+", "_", text).strip("_")
+    # File systems count bytes (255 at most), not letters; a cut letter is dropped whole.
+    safe = safe.encode()[:160].decode(errors="ignore") or "unnamed"
     return f"{safe}_" if safe.casefold() in _RESERVED else safe

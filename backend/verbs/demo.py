@@ -19,7 +19,7 @@ from ..jobs import Job, JobState, JobStore, Request, StageRequest
 from ..processes import clean_environment
 from ..shot import Shot, read_json
 from ..table import table
-from .run import EXIT_STATUS, follow, summary
+from .run import EXIT_STATUS, follow, summary, wheel_group
 
 BACKEND = Path(__file__).resolve().parents[1]
 SAMPLE = BACKEND / "sample"
@@ -59,17 +59,19 @@ def run(arguments: argparse.Namespace, host: Host) -> int:
 
 
 def _submit(shot: Shot, folder: Path, blender: str, host: Host) -> Job:
+    asked = (
+        StageRequest("ingest", {}),
+        StageRequest("colmap", {}),
+        StageRequest("scene", {"blend": str(folder / "shot.blend")}),
+    )
     request = Request(
         shot=str(shot.path),
         plate=str(SAMPLE / "plate.mp4"),
-        stages=(
-            StageRequest("ingest", {}),
-            StageRequest("colmap", {}),
-            StageRequest("scene", {"blend": str(folder / "shot.blend")}),
-        ),
+        stages=asked,
         force=True,
         online=host.online,
         blender=blender,
+        install=wheel_group(asked, blender, host),
     )
     return JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
 

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import locations, stages
+from ..blender import find_program
 from ..console import Console
-from ..errors import FormatError, ShotGopherError, UsageError
+from ..errors import BlenderError, FormatError, InstallError, ShotGopherError, UsageError
 from ..events import Event, Record
+from ..groups import usable_versions
 from ..host import Host
+from ..host_python import choose
 from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
-from ..options import add_arguments, specs
-from ..plates import resolve_plate
+from ..options import add_arguments, from_mapping, specs
+from ..plates import resolve_plate, shot_title
 from ..shot import Shot, folder_name, read_json
 from ..stages import PLANNED, STAGES
 from ..table import table
@@ -112,7 +115,9 @@ def _known() -> str:
 
 def _options(stage: str, given: dict[str, Any]) -> dict[str, Any]:
     names = [spec.name for spec in specs(STAGES[stage].options)]
-    return {name: given[name] for name in names if name in given}
+    options = {name: given[name] for name in names if name in given}
+    from_mapping(STAGES[stage].options, options)
+    return options
 
 
 def _scene_after_solve(asked: list[StageRequest], given: dict[str, Any]) -> list[StageRequest]:
@@ -158,6 +163,7 @@ def make_request(
     else:
         source = str(resolve_plate(plate).path.absolute())
         shot = Shot(_shot_folder(Path(source), arguments))
+    blender = arguments.blender or host.blender
     return Request(
         shot=str(shot.path),
         plate=source,
@@ -166,14 +172,31 @@ def make_request(
         skip_existing=arguments.skip_existing,
         gpu_profile=arguments.gpu_profile,
         online=host.online,
-        blender=arguments.blender or host.blender,
+        blender=blender,
+        install=wheel_group(asked, blender, host),
     )
+
+
+def wheel_group(asked: Sequence[StageRequest], blender: str, host: Host) -> tuple[str, ...]:
+    """The group of Blender's wheel, where only that can build the scene and it can be had.
+
+    Where it cannot, the scene stage says how to get a Blender; nothing else waits for that.
+    """
+    if not any(stage.name == "scene" for stage in asked):
+        return ()
+    try:
+        if find_program(blender) is not None:
+            return ()
+        choose(host.python, usable_versions(("core", "blender")))
+    except (BlenderError, InstallError):
+        return ()
+    return ("blender",)
 
 
 def _shot_folder(plate: Path, arguments: argparse.Namespace) -> Path:
     if arguments.shot:
         return Path(arguments.shot).absolute()
-    return Path(arguments.projects_dir).absolute() / folder_name(arguments.name or plate.stem)
+    return Path(arguments.projects_dir).absolute() / folder_name(arguments.name or shot_title(plate))
 
 
 def follow(job: Job, console: Console) -> None:

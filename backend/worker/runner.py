@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -32,7 +31,7 @@ from ..errors import (
 from ..events import Event, EventReader, EventWriter
 from ..jobs import Request, StageRequest, shot_lock_name
 from ..outputs import Freshness
-from ..processes import INTERRUPT_SIGNALS, FileLock, clean_environment
+from ..processes import INTERRUPT_SIGNALS, FileLock, run_same_output
 from ..shot import Shot
 from ..stages import Stage
 from .gpu_profile import gpu_profile
@@ -85,8 +84,9 @@ def _run_to_the_end(folder: Path, inside: bool, events: EventWriter, report: Rep
             events.write(Event.STARTED, pid=os.getpid(), versions=versions)
         request = Request.load(folder / "request.json")
         if _hand_over(folder, request, inside, report):
-            return _after_hand_over(folder)
-        _run_stages(request, events, report)
+            return _after_hand_over(folder, report)
+        with environment.in_use(Path(sys.executable)):
+            _run_stages(request, events, report)
     except Canceled:
         return _end(events, request, folder, Event.CANCELED, 130)
     except ShotGopherError as error:
@@ -139,28 +139,21 @@ def _hand_over(folder: Path, request: Request, inside: bool, report: Report) -> 
     if python.samefile(sys.executable) and python.parent.samefile(Path(sys.executable).parent):
         return False
     command = [str(python), "-I", "-B", "-u", sys.argv[0], str(folder), INSIDE]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=clean_environment())
-    _wait(child, report)
+    # The child gets the same signals and ends by itself; this process only waits for that.
+    with report.uninterrupted():
+        run_same_output(command)
     return True
 
 
-def _wait(child: subprocess.Popen[bytes], report: Report) -> None:
-    """Waits for the child through any number of signals: it has them too and ends by itself."""
-    while child.poll() is None:
-        try:
-            child.wait()
-        except Canceled:
-            report.cancel_requested = True
-
-
-def _after_hand_over(folder: Path) -> int:
-    last = Event.STARTED
-    for record in EventReader(folder / "events.jsonl").poll():
-        last = Event(record["event"])
+def _after_hand_over(folder: Path, report: Report) -> int:
+    """The exit status of a job that another process ran. Raises when that left no last event."""
+    last = [Event(record["event"]) for record in EventReader(folder / "events.jsonl").poll()][-1]
     statuses = {Event.FINISHED: 0, Event.FAILED: 1, Event.CANCELED: 130}
-    if last not in statuses:
-        raise JobError("The worker was killed before it was done.", Remedy.RUN_AGAIN)
-    return statuses[last]
+    if last in statuses:
+        return statuses[last]
+    if report.cancel_requested:
+        raise Canceled
+    raise JobError("The worker was killed before it was done.", Remedy.RUN_AGAIN)
 
 
 def _run_stages(request: Request, events: EventWriter, report: Report) -> None:
@@ -237,6 +230,8 @@ def _run_stage(
         )
         module = importlib.import_module(f".stages.{stage.name}", __package__)
         module.run(Context(shot, options, plate, request.blender, part, report, record))
+    for folder in stage.makes:
+        report.result(folder, stage.name)
 
 
 def _may_stay(

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python3 -m tests.bench NAME`: runs a bench in the test environment."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.environments import DEFAULT_BPY, ROOT, call, test_python
+
+BENCHES = ("spine",)
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in BENCHES:
+        sys.exit(f"usage: python3 -m tests.bench {{{','.join(BENCHES)}}}")
+    module = f"tests.bench.{sys.argv[1]}"
+    sys.exit(call([str(test_python(DEFAULT_BPY)), "-B", "-m", module], ROOT))

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of the way from a plate to a tracked camera in the scene."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.exports import export_figures
+from tests.bench.ingest_ratio import ingest_ratio
+from tests.bench.poll import poll_figures
+from tests.bench.scene_figures import scene_figures
+
+PARTS = (poll_figures, export_figures, scene_figures, ingest_ratio)
+
+
+def main() -> int:
+    held = True
+    with tempfile.TemporaryDirectory() as folder:
+        for part in PARTS:
+            place = Path(folder) / part.__name__
+            place.mkdir()
+            for figure in part(place):
+                print(json.dumps(figure, ensure_ascii=False), flush=True)
+                held &= bool(figure["holds"])
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    # Blender as a module may wait for its own threads for ever when Python ends.
+    os._exit(status)
