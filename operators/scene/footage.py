@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the scene, read before anything is built: a tracked shot as one record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ...backend.camera import Array, CameraTrack
+from ...backend.errors import Remedy, SolveError
+from ...backend.formats.colmap import read_model
+from ...backend.reconstruction import CameraModel, Points
+from ...backend.shot import Shot
+from ...backend.solve import Solve
+
+_LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
+
+
+@dataclass(frozen=True)
+class PlateImages:
+    """A numbered sequence: its first file and the scene frame that shows it.
+
+    `proxies` is a folder of proxies other than the one beside the frames, as Blender's clips can
+    have.
+    """
+
+    first: Path
+    first_frame: int
+    proxies: Path | None = None
+
+
+def as_sequence(files: Mapping[int, Path]) -> PlateImages | None:
+    """The files by frame number as one sequence; None when Blender would not read them as one.
+
+    That needs one folder, one name around the number, and the frame numbers in the names.
+    """
+    number = min(files)
+    first = files[number]
+    found = _LAST_NUMBER.search(first.stem)
+    if found is None:
+        return None
+    head, tail = first.stem[: found.start()], found.group(2) + first.suffix
+    digits = len(found.group(1))
+    same = all(
+        file.parent == first.parent and file.name == f"{head}{frame:0{digits}d}{tail}"
+        for frame, file in files.items()
+    )
+    return PlateImages(first, number) if same else None
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A tracked camera with its plate and points. Everything is in the shot's world.
+
+    source      tells shots apart: the folder it was read from
+    lens        what the plate was shot with; `main` is the index of a frame of the track that was
+    positions   (p, 3) of `points`
+    images      None where the plate cannot be shown
+    fps         None to leave the scene's
+    warnings    sentences for the user
+    """
+
+    name: str
+    source: str
+    track: CameraTrack
+    lens: CameraModel
+    points: Points
+    positions: Array
+    images: PlateImages | None
+    first_frame: int
+    last_frame: int
+    fps: Fraction | None = None
+    main: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def read_shot(shot: Shot) -> Footage:
+    """A shot whose camera is tracked. Raises SolveError and FormatError."""
+    if not shot.solve_file.is_file():
+        raise SolveError(
+            f"The shot {shot.name} has no camera yet: track it first.", Remedy.TRACK_CAMERA
+        )
+    plate = shot.load_plate()
+    solve = Solve.load(shot.camera)
+    points = read_model(shot.sparse).points
+    images = _shot_images(shot, plate.first_frame)
+    return Footage(
+        name=shot.name,
+        source=str(shot.path.resolve()),
+        track=solve.track.resized(plate.width, plate.height),
+        lens=solve.camera,
+        points=points,
+        positions=solve.world.apply(points.positions),
+        images=images,
+        first_frame=plate.first_frame,
+        last_frame=plate.last_frame,
+        fps=plate.fps,
+        warnings=() if images else ("The plate is not shown: its frames are missing.",),
+    )
+
+
+def _shot_images(shot: Shot, first_frame: int) -> PlateImages | None:
+    first = shot.frame_file(first_frame).resolve()
+    undistorted = shot.undistorted_proxies
+    proxies = undistorted.resolve() if undistorted.is_dir() else None
+    return PlateImages(first, first_frame, proxies) if first.is_file() else None

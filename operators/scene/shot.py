@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts a tracked shot, or any COLMAP model, into the scene: everything is read first, then built.
+
+Importing the same shot again updates what is there. Call it from an operator that undoes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ...backend.errors import BlenderError
+from ...backend.shot import Shot
+from . import parts
+from .camera import aspect_varies, build_camera, pixel_aspect, scene_depths
+from .footage import Footage, read_shot
+from .frusta import build_frusta
+from .model import read_foreign
+from .parts import Role
+from .plate import build_plate, undistorts
+from .points import build_points
+from .rate import scene_rate, set_scene_rate
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import made or updated; `warnings` are sentences for the user."""
+
+    collection: bpy.types.Collection
+    camera: bpy.types.Object
+    points: bpy.types.Object
+    frusta: bpy.types.Object
+    clip: bpy.types.MovieClip | None
+    warnings: tuple[str, ...]
+
+
+def import_shot(context: bpy.types.Context, shot: Shot) -> ImportResult:
+    """Builds camera, plate, points and frusta of a tracked shot. Raises ShotGopherError."""
+    return _build(context.scene, read_shot(shot))
+
+
+def import_model(
+    context: bpy.types.Context, sparse_folder: Path, images: Path | None = None
+) -> ImportResult:
+    """Does the same for any COLMAP model, the largest of several at or below `sparse_folder`.
+
+    `images` is the folder that the model's image names are relative to, None to look for it near
+    the model. Raises ShotGopherError.
+    """
+    return _build(context.scene, read_foreign(sparse_folder, images, scene_rate(context.scene)))
+
+
+def _build(scene: bpy.types.Scene, footage: Footage) -> ImportResult:
+    roles = (Role.CAMERA, Role.POINTS, Role.FRUSTA)
+    old = {role: parts.find_object(scene, role, footage.source) for role in roles}
+    _check_editable(old.values())
+    collection = _collection(scene, footage)
+    depths = scene_depths(footage.track, footage.positions)
+    camera = build_camera(footage, collection, old[Role.CAMERA], depths)
+    points = build_points(footage, collection, old[Role.POINTS], depths.middle)
+    frusta = build_frusta(footage, collection, old[Role.FRUSTA], depths.middle)
+    for role, built in zip(roles, (camera, points, frusta), strict=True):
+        parts.tag(built, role, footage.source)
+    _set_scene(scene, footage, camera)
+    clip = build_plate(footage, footage.images, camera) if footage.images else None
+    warnings = footage.warnings + _lens_warnings(footage)
+    return ImportResult(collection, camera, points, frusta, clip, warnings)
+
+
+def _check_editable(objects: Iterable[bpy.types.Object | None]) -> None:
+    for part in objects:
+        if part is not None and part.mode == "EDIT":
+            raise BlenderError(f"Leave Edit Mode of {part.name} first, then import again.")
+
+
+def _collection(scene: bpy.types.Scene, footage: Footage) -> bpy.types.Collection:
+    """The shot's collection: where its parts go when they are made."""
+    inside = scene.collection.children_recursive
+    collection = parts.find(inside, Role.TRACK, footage.source)
+    if collection is None:
+        collection = bpy.data.collections.new(f"{footage.name} Track")
+        parts.tag(collection, Role.TRACK, footage.source)
+        scene.collection.children.link(collection)
+    return collection
+
+
+def _set_scene(scene: bpy.types.Scene, footage: Footage, camera: bpy.types.Object) -> None:
+    """Frame range, rate, size and camera, as the plate has them."""
+    track, render = footage.track, scene.render
+    # In this order: a range is never empty, so the start pushes an end that lies before it.
+    scene.frame_start, scene.frame_end = footage.first_frame, footage.last_frame
+    render.resolution_x, render.resolution_y = track.width, track.height
+    render.pixel_aspect_x, render.pixel_aspect_y = pixel_aspect(track, footage.main)
+    if footage.fps is not None:
+        set_scene_rate(scene, footage.fps)
+    scene.camera = camera
+    if not footage.first_frame <= scene.frame_current <= footage.last_frame:
+        scene.frame_set(footage.first_frame)
+
+
+def _lens_warnings(footage: Footage) -> tuple[str, ...]:
+    warnings = []
+    distorted = not footage.lens.is_pinhole and not undistorts(footage.lens, footage.images)
+    if distorted and footage.images is not None:
+        warnings.append(
+            f"Blender has no lens like {footage.lens.model}: the plate behind the camera keeps "
+            "its distortion and fits the camera only near the middle."
+        )
+    if aspect_varies(footage.track):
+        warnings.append(
+            "The pixels' shape changes over the shot, and a scene has only one: some frames are "
+            "off in height."
+        )
+    return tuple(warnings)
