@@ -96,10 +96,13 @@ class Request:
     blender: str = ""
     install: tuple[str, ...] = ()
 
+    def stage_groups(self) -> tuple[str, ...]:
+        """The environment groups that the stages cannot do without."""
+        return tuple(sorted({g for stage in self.stages for g in stages.get(stage.name).groups}))
+
     def groups(self) -> tuple[str, ...]:
-        """The environment groups that the job needs."""
-        needed = {group for stage in self.stages for group in stages.get(stage.name).groups}
-        return tuple(sorted(needed | set(self.install)))
+        """All environment groups that the job would have."""
+        return tuple(sorted({*self.stage_groups(), *self.install}))
 
     @classmethod
     def load(cls, path: Path) -> Request:

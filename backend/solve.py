@@ -54,6 +54,7 @@ class Solve:
 
     `track` covers the solved and interpolated frames, in the shot's world; `frames` has every
     plate frame. `world` took COLMAP's world to the shot's; `world_note` says how it was found.
+    `mean_error` is over all observations, `max_error` the mean of the worst frame, both in px.
     """
 
     engine: str

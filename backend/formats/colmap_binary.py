@@ -148,15 +148,13 @@ def _track_lengths(path: Path, data: bytes, number: int) -> Integers:
     offsets that go through the eight remainders modulo 8 in turn. Eight views of the file as
     8-byte words make each step one index.
     """
-    words = len(data) // 8 - 1
-    if number and words < 1:
-        raise damaged(path, "it is cut short")
     whole = memoryview(data)
     turns = []
     offset = _COUNT.size + _LENGTH_AT
     word = offset // 8
     for _ in range(8):
         remainder = offset % 8
+        words = (len(data) - remainder) // 8
         view = whole[remainder : remainder + 8 * words].cast("Q")
         turns.append((view, (offset + _POINT_SIZE) // 8 - offset // 8))
         offset += _POINT_SIZE

@@ -196,7 +196,8 @@ def wheel_group(asked: Sequence[StageRequest], blender: str, host: Host) -> tupl
 def _shot_folder(plate: Path, arguments: argparse.Namespace) -> Path:
     if arguments.shot:
         return Path(arguments.shot).absolute()
-    return Path(arguments.projects_dir).absolute() / folder_name(arguments.name or shot_title(plate))
+    name = folder_name(arguments.name or shot_title(plate))
+    return Path(arguments.projects_dir).absolute() / name
 
 
 def follow(job: Job, console: Console) -> None:

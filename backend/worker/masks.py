@@ -2,7 +2,8 @@
 """The one place where the project's masks become COLMAP's.
 
 Here white selects what is to be ignored, and a mask carries its frame's number. COLMAP looks for
-`<image name>.png` and takes no features where it is black.
+`<image name>.png`, takes no features where it is black, and leaves out an image without a mask
+altogether once there is a folder of masks.
 """
 
 from __future__ import annotations
@@ -36,18 +37,20 @@ def missing_masks(masks: Mapping[int, Path], frames: Mapping[int, Path]) -> list
 def write_colmap_masks(
     masks: Mapping[int, Path], frames: Mapping[int, Path], folder: Path, size: tuple[int, int]
 ) -> Path | None:
-    """Writes the masks of those frames as COLMAP wants them and returns the folder.
+    """Writes a mask for each of those frames as COLMAP wants it and returns the folder.
 
-    None when no frame has one. `size` is the plate's width and height.
+    None when no frame has one; a frame without gets one that ignores nothing. `size` is the
+    plate's width and height.
     Raises SolveError for a mask that cannot be read or is not of the plate's size.
     """
     wanted = {frame: masks[frame] for frame in frames if frame in masks}
     if not wanted:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    for frame, path in wanted.items():
-        kept = colmap_mask(_read(path, size))
-        (folder / f"{frames[frame].name}.png").write_bytes(_png(kept))
+    whole = _png(np.full(size[::-1], 255, np.uint8))
+    for frame, image in frames.items():
+        data = _png(colmap_mask(_read(wanted[frame], size))) if frame in wanted else whole
+        (folder / f"{image.name}.png").write_bytes(data)
     return folder
 
 

@@ -21,6 +21,7 @@ from .. import environment, locations, outputs, stages
 from ..errors import (
     BlenderError,
     Canceled,
+    InstallError,
     JobError,
     OutputError,
     PlateError,
@@ -131,11 +132,7 @@ def _hand_over(folder: Path, request: Request, inside: bool, report: Report) -> 
     """Runs the job in the worker's environment when this is not it. True when that was done."""
     if inside or not request.groups():
         return False
-    python = environment.find(locations.home(), request.groups())
-    if python is None:
-        python = environment.install(
-            locations.home(), request.groups(), Path(sys.executable), report, request.online
-        )
+    python = _environment(request, report)
     if python.samefile(sys.executable) and python.parent.samefile(Path(sys.executable).parent):
         return False
     command = [str(python), "-I", "-B", "-u", sys.argv[0], str(folder), INSIDE]
@@ -143,6 +140,22 @@ def _hand_over(folder: Path, request: Request, inside: bool, report: Report) -> 
     with report.uninterrupted():
         run_same_output(command)
     return True
+
+
+def _environment(request: Request, report: Report) -> Path:
+    """The Python with the groups that the job would have, installed if need be.
+
+    A group that no stage depends on (Blender's wheel) holds nothing up when it cannot be had.
+    """
+    home, host = locations.home(), Path(sys.executable)
+    try:
+        return environment.install(home, request.groups(), host, report, request.online)
+    except InstallError as error:
+        needed = request.stage_groups()
+        if not needed or needed == request.groups():
+            raise
+        report.warning(error.reason)
+        return environment.install(home, needed, host, report, request.online)
 
 
 def _after_hand_over(folder: Path, report: Report) -> int:
@@ -230,8 +243,6 @@ def _run_stage(
         )
         module = importlib.import_module(f".stages.{stage.name}", __package__)
         module.run(Context(shot, options, plate, request.blender, part, report, record))
-    for folder in stage.makes:
-        report.result(folder, stage.name)
 
 
 def _may_stay(

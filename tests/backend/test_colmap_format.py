@@ -532,3 +532,17 @@ def test_a_failed_write_leaves_nothing_half_done(
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_points_that_nothing_sees(tmp_path: Path, count: int) -> None:
+    """Empty tracks to the very end of the file, at each place its records can stand."""
+    model = solved_by_colmap(points=10)
+    for point in list(model.points3D):
+        model.delete_point3D(point)
+    for index in range(count):
+        model.add_point3D([index, 0, 0], pycolmap.Track(), np.zeros(3, np.uint8))
+    model.write_binary(tmp_path)
+    read = colmap.read_model(tmp_path).points
+    assert sorted(read.positions[:, 0]) == list(range(count))
+    assert read.tracks.tolist() == [0] * count

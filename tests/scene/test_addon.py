@@ -105,7 +105,7 @@ def write_job(home: Path, shot: Path, name: str, events: list[dict[str, Any]]) -
 
 def view(home: Path, shot: Path) -> ShotView:
     options = {name: {} for name in STAGES}
-    disk = read_shot(Query(str(shot), "", options), JobStore(home))
+    disk = read_shot(Query(str(shot), "", options), JobStore(home).jobs())
     return compose(disk, disk.jobs, set(), Pace())
 
 

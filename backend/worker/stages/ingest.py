@@ -78,6 +78,7 @@ def run(context: Context[IngestOptions]) -> None:
         extraction = extract_movie(intake.movie, encoding, kept, intake.count, report)
     plate = _plate(intake, extraction, report)
     write_json(folder / context.shot.plate_file.name, plate.to_json())
+    report.result("source/frames", "frames")
     context.record.update(
         frame_count=len(plate.frames),
         first_frame=plate.first_frame,
