@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solves the camera of a shot and writes it in every form that is asked for.
+
+What an engine returns is in a world of its own; here it gets the shot's world, its gaps are filled
+inside the solved range, and every frame is named for what it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...camera import (
+    PLATE,
+    UNDISTORTED_PLATE,
+    Array,
+    CameraTrack,
+    Integers,
+    filled_gaps,
+    matrices_from_colmap,
+    rotations_from_quaternions,
+)
+from ...errors import Remedy, SolveError
+from ...formats import write_all
+from ...formats.colmap import write_model
+from ...plates import ranges
+from ...reconstruction import Observations, Reconstruction
+from ...shot import Plate, Shot, frame_number
+from ...solve import FrameSolve, FrameState, Solve
+from ...stages import ColmapOptions
+from ...world import guess_world
+from ..contact_sheet import FramePoints, write_contact_sheet
+from ..engines import CameraSolver, Solution, SolveInput
+from ..engines.sift import SiftSolver
+from ..masks import find_masks, missing_masks
+from ..projection import Projections, project_observations
+from ..report import Context, Report
+from ..undistorted import write_undistorted_proxies
+
+WORK = "work"
+
+
+def run(context: Context[ColmapOptions]) -> None:
+    """Solves the camera into the shot's `colmap` and `camera` folders. Raises SolveError."""
+    solver: CameraSolver = SiftSolver()
+    plate = context.shot.load_plate()
+    frames = _frames(context.shot, plate)
+    work = context.part.folder("colmap") / WORK
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    warnings: list[str] = []
+    masks = _masks(context, frames, warnings)
+    task = SolveInput(frames, plate.width, plate.height, masks, context.options, work)
+    solution = solver.solve(task, context.report)
+    context.report.status("Writing the solve")
+    solved = _Solved.of(solution.reconstruction)
+    solve = _solve(solver.name, plate, solution, solved, warnings, context.report)
+    _write(context, frames, solved, solve)
+    shutil.rmtree(work)
+    context.record.update(_record(solver.name, solution, solve))
+
+
+def _frames(shot: Shot, plate: Plate) -> dict[int, Path]:
+    frames = {number: shot.frame_file(number) for number in plate.frames}
+    absent = [number for number, path in frames.items() if not path.is_file()]
+    if absent:
+        raise SolveError(
+            f"Frames of the plate are missing from the shot ({ranges(absent)}): set it up again.",
+            Remedy.SET_UP_SHOT,
+        )
+    return frames
+
+
+def _masks(
+    context: Context[ColmapOptions], frames: Mapping[int, Path], warnings: list[str]
+) -> dict[int, Path]:
+    if not context.options.use_masks:
+        return {}
+    masks = find_masks(context.shot.masks)
+    absent = missing_masks(masks, frames)
+    if absent:
+        _warn(
+            f"{len(absent)} frames have no mask and are tracked whole: {ranges(absent)}.",
+            warnings,
+            context.report,
+        )
+    return masks
+
+
+def _warn(text: str, warnings: list[str], report: Report) -> None:
+    warnings.append(text)
+    report.warning(text)
+
+
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """A reconstruction with what can be read from it: n frames, m observations."""
+
+    model: Reconstruction
+    seen: Observations
+    projections: Projections
+    numbers: Integers
+    rotations: Array
+
+    @classmethod
+    def of(cls, model: Reconstruction) -> _Solved:
+        if model.observations is None:
+            raise ValueError("a solver must return observations")
+        return cls(
+            model=model,
+            seen=model.observations,
+            projections=project_observations(model, model.observations),
+            numbers=np.array([frame_number(name) for name in model.names], dtype=np.int64),
+            rotations=rotations_from_quaternions(model.quaternions),
+        )
+
+    @property
+    def centers(self) -> Array:
+        centers: Array = -np.einsum("nji,nj->ni", self.rotations, self.model.translations)
+        return centers
+
+    def counts(self) -> NDArray[np.intp]:
+        """How many points each frame sees."""
+        return np.bincount(self.seen.image, minlength=len(self.numbers))
+
+    def errors(self) -> Array:
+        """The mean reprojection error of each frame in px."""
+        sums = np.bincount(self.seen.image, self.projections.error, len(self.numbers))
+        errors: Array = sums / np.maximum(self.counts(), 1)
+        return errors
+
+
+def _solve(
+    engine: str,
+    plate: Plate,
+    solution: Solution,
+    solved: _Solved,
+    warnings: list[str],
+    report: Report,
+) -> Solve:
+    world, note = guess_world(solved.centers, solved.rotations, solved.model.points.positions)
+    lens = solved.model.cameras[int(solved.model.camera_ids[0])]
+    count = len(solved.numbers)
+    track = CameraTrack(
+        frames=solved.numbers,
+        matrices=matrices_from_colmap(solved.rotations, solved.model.translations, world),
+        focal=np.tile(lens.focal, (count, 1)),
+        center=np.tile(lens.center, (count, 1)),
+        solved=np.ones(count, dtype=np.bool_),
+        width=lens.width,
+        height=lens.height,
+        fps=plate.fps,
+        fits=PLATE if lens.is_pinhole else UNDISTORTED_PLATE,
+    )
+    track = filled_gaps(track, np.array(plate.frames, dtype=np.int64))
+    frames = _frame_solves(plate, track, solved)
+    _warn_of_gaps(frames, warnings, report)
+    return Solve(
+        engine=engine,
+        camera=lens,
+        world=world,
+        world_note=note,
+        track=track,
+        frames=frames,
+        point_count=len(solved.model.points.ids),
+        mean_error=float(solved.projections.error.mean()),
+        max_error=float(solved.errors().max()),
+        warnings=(*warnings, *solution.warnings),
+    )
+
+
+def _frame_solves(plate: Plate, track: CameraTrack, solved: _Solved) -> tuple[FrameSolve, ...]:
+    index = {int(number): position for position, number in enumerate(solved.numbers)}
+    tracked = set(track.frames.tolist())
+    errors, counts = solved.errors(), solved.counts()
+
+    def one(number: int) -> FrameSolve:
+        if number in index:
+            position = index[number]
+            error, count = float(errors[position]), int(counts[position])
+            return FrameSolve(number, FrameState.SOLVED, error, count)
+        state = FrameState.INTERPOLATED if number in tracked else FrameState.UNSOLVED
+        return FrameSolve(number, state)
+
+    return tuple(one(number) for number in plate.frames)
+
+
+def _warn_of_gaps(frames: tuple[FrameSolve, ...], warnings: list[str], report: Report) -> None:
+    numbers = {
+        state: [frame.frame for frame in frames if frame.state is state] for state in FrameState
+    }
+    between, outside = numbers[FrameState.INTERPOLATED], numbers[FrameState.UNSOLVED]
+    if between:
+        text = f"{len(between)} frames have no pose of their own; it is interpolated from their "
+        _warn(f"{text}neighbors: {ranges(between)}.", warnings, report)
+    if outside:
+        text = f"{len(outside)} frames outside the solved range have no camera: "
+        _warn(f"{text}{ranges(outside)}.", warnings, report)
+    if len(numbers[FrameState.SOLVED]) < len(frames) / 2:
+        _warn(
+            f"Only {len(numbers[FrameState.SOLVED])} of {len(frames)} frames were solved. Try "
+            "-q high, or masks over moving people and things.",
+            warnings,
+            report,
+        )
+
+
+def _write(
+    context: Context[ColmapOptions], frames: Mapping[int, Path], solved: _Solved, solve: Solve
+) -> None:
+    sparse = context.part.folder("colmap") / "sparse" / "0"
+    sparse.mkdir(parents=True, exist_ok=True)
+    write_model(solved.model, sparse)
+    camera = context.part.folder("camera")
+    solve.save(camera)
+    write_all(solve.track, camera)
+    if not solve.camera.is_pinhole:
+        context.report.status("Undistorting the proxies")
+        proxies = camera / context.shot.undistorted_proxies.name
+        write_undistorted_proxies(solve.camera, context.shot.proxies, proxies, context.report)
+    context.report.check()
+    sheet = context.shot.contact_sheet.name
+    write_contact_sheet(camera / sheet, frames, _frame_points(solved), solve)
+    context.report.result("colmap/sparse/0", "colmap")
+    context.report.result("camera/solve.json", "solve")
+    context.report.result(f"camera/{sheet}", "contact_sheet")
+
+
+def _frame_points(solved: _Solved) -> dict[int, FramePoints]:
+    order = np.argsort(solved.seen.image, kind="stable")
+    bounds = np.searchsorted(solved.seen.image[order], np.arange(len(solved.numbers) + 1))
+    tracks = solved.model.points.tracks[solved.seen.point]
+    points = {}
+    for position, number in enumerate(solved.numbers.tolist()):
+        mine = order[bounds[position] : bounds[position + 1]]
+        points[number] = FramePoints(
+            solved.projections.pixel[mine], solved.projections.depth[mine], tracks[mine]
+        )
+    return points
+
+
+def _record(engine: str, solution: Solution, solve: Solve) -> dict[str, object]:
+    return {
+        "engine": engine,
+        "registered": len(solve.numbers(FrameState.SOLVED)),
+        "interpolated": len(solve.numbers(FrameState.INTERPOLATED)),
+        "unsolved": len(solve.numbers(FrameState.UNSOLVED)),
+        "mean_error_px": solve.mean_error,
+        "max_error_px": solve.max_error,
+        "points": solve.point_count,
+        **solution.record,
+    }
