@@ -145,6 +145,16 @@ def test_a_running_job_is_shown_with_its_bar_and_what_waits(tmp_path: Path) -> N
     assert shown.busy
 
 
+@pytest.mark.parametrize(("time", "state"), [(4e9, StageState.DONE), (1.0, StageState.MISSING)])
+def test_what_has_just_been_done_is_done_before_the_disk_says_so(
+    tmp_path: Path, time: float, state: StageState
+) -> None:
+    write_job(
+        tmp_path / "jobs", tmp_path / "shot", "1", [STARTED, {"event": "finished", "time": time}]
+    )
+    assert view(tmp_path / "jobs", tmp_path / "shot").stages["colmap"].state is state
+
+
 def test_a_worker_that_was_killed_is_shown_as_a_failure(tmp_path: Path) -> None:
     write_job(tmp_path / "jobs", tmp_path / "shot", "1", [{**STARTED, "pid": 1}])
     stages = view(tmp_path / "jobs", tmp_path / "shot").stages

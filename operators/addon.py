@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on as its own parts see it: its settings, its worker's home, its scene properties."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..backend import locations
+from ..backend.host import Host
+from ..backend.options import specs
+from ..backend.plates import IMAGE_SUFFIXES
+from ..backend.shot import folder_name
+from ..backend.stages import STAGES
+
+PACKAGE = __package__.rpartition(".")[0]
+"""The extension's package, which is also its name among Blender's add-ons."""
+
+_HOME_OUTSIDE = os.environ.get(locations.HOME_VARIABLE)
+
+
+def preferences() -> Any | None:
+    """The add-on's preferences; None while it is enabled for this session only."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    return addon.preferences if addon else None
+
+
+def use_home(folder: str) -> None:
+    """Makes `folder` the home of the workers that this Blender starts; "" the usual one.
+
+    Workers look for it in the environment variable, as every other program of Shot Gopher does.
+    """
+    chosen = bpy.path.abspath(folder) if folder else _HOME_OUTSIDE
+    if chosen:
+        os.environ[locations.HOME_VARIABLE] = chosen
+    else:
+        os.environ.pop(locations.HOME_VARIABLE, None)
+
+
+def host() -> Host:
+    """This Blender as the place that verbs run in."""
+    settings = preferences()
+    python = bpy.path.abspath(settings.python) if settings and settings.python else sys.executable
+    return Host(
+        python=Path(python),
+        home=locations.home(),
+        blender=bpy.app.binary_path,
+        online=bpy.app.online_access,
+        command="blender --command shot_gopher",
+    )
+
+
+def projects_folder() -> Path:
+    """Where shots of a .blend that is not saved yet are suggested."""
+    settings = preferences()
+    chosen = bpy.path.abspath(settings.projects_folder) if settings else ""
+    return Path(chosen) if chosen else Path.home() / "shots"
+
+
+def absolute(path: str) -> str:
+    """A path of a scene property as the worker needs it; "" stays ""."""
+    return os.path.abspath(bpy.path.abspath(path)) if path else ""
+
+
+def stage_options(scene: bpy.types.Scene, stage: str) -> dict[str, Any]:
+    """The scene's options of one stage as plain values."""
+    group = getattr(scene.shot_gopher.options, stage)
+    return {spec.name: getattr(group, spec.name) for spec in specs(STAGES[stage].options)}
+
+
+def suggested_folder(plate: str) -> str:
+    """Where a shot of that plate could be kept: beside the saved .blend, else with the projects."""
+    blend = bpy.data.filepath
+    parent = Path(blend).parent if blend else projects_folder()
+    return str(parent / folder_name(shot_title(absolute(plate))))
+
+
+def shot_title(plate: str) -> str:
+    """What a plate is called, without its ending; an image sequence without its frame number."""
+    stem = Path(plate).stem
+    if Path(plate).suffix.lower() in IMAGE_SUFFIXES:
+        return stem.rstrip("0123456789").rstrip("._- ") or stem
+    return stem
+
+
+def take_ctrl_c() -> None:
+    """Gives Ctrl-C to Python, for a Blender without a window that waits for a job.
+
+    Blender's own handler cannot be put back from Python; such a Blender has no more use for it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Buttons that bring a solved camera into the scene."""
+
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import ShotGopherError
+from ..backend.shot import Shot
+from . import addon
+from .scene import shot as scene_shot
+
+
+class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
+    """Bring the tracked camera, the plate behind it and the solved points into this scene. What is
+    there from an earlier import is updated in place"""
+
+    bl_idname = "shot_gopher.camera_import"
+    bl_label = "Import Camera"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not context.scene.shot_gopher.shot:
+            cls.poll_message_set("Choose a plate or a shot folder first")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
+        try:
+            result = scene_shot.import_shot(context, shot)
+        except ShotGopherError as error:
+            self.report({"ERROR"}, error.reason)
+            return {"CANCELLED"}
+        for warning in result.warnings:
+            self.report({"WARNING"}, warning)
+        self.report({"INFO"}, f"Imported camera {result.camera.name}")
+        return {"FINISHED"}
+
+
+class SHOTGOPHER_OT_colmap_import(bpy.types.Operator):
+    """Import cameras and points of a COLMAP model, also one that another program made"""
+
+    bl_idname = "shot_gopher.colmap_import"
+    bl_label = "Import COLMAP Folder"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: bpy.props.StringProperty(
+        name="Folder", description="Folder with the model's cameras, images and points",
+        subtype="DIR_PATH", options={"SKIP_SAVE"},
+    )  # fmt: skip
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    images: bpy.props.StringProperty(
+        name="Images",
+        description="Folder with the images that were solved; left empty, it is looked for beside "
+        "the model",
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        folder = Path(addon.absolute(self.directory))
+        images = Path(addon.absolute(self.images)) if self.images else None
+        try:
+            result = scene_shot.import_model(context, folder, images)
+        except ShotGopherError as error:
+            self.report({"ERROR"}, error.reason)
+            return {"CANCELLED"}
+        for warning in result.warnings:
+            self.report({"WARNING"}, warning)
+        self.report({"INFO"}, f"Imported camera {result.camera.name}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (SHOTGOPHER_OT_camera_import, SHOTGOPHER_OT_colmap_import)
+)

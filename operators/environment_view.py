@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What panels draw of the worker's environment: there, missing, being installed, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..backend import environment
+from ..backend.errors import Remedy
+from ..backend.groups import GROUPS, in_order
+from ..backend.host import Host
+from ..backend.jobs import Job, JobState
+from ..backend.stages import STAGES
+from .view import Pace, progress_text
+
+NEEDED = in_order(sorted({group for stage in STAGES.values() for group in stage.groups}))
+"""The environment groups that the stages need."""
+MEGABYTES = sum(GROUPS[name].megabytes for name in NEEDED)
+"""The disk space that installing them takes."""
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """`known` is False until the disk has been looked at; `home` is the folder it lies in."""
+
+    known: bool = False
+    ready: bool = False
+    home: str = ""
+    installing: bool = False
+    text: str = ""
+    count: str = ""
+    canceling: bool = False
+    fraction: float = 0.0
+    reason: str = ""
+    remedy: Remedy | None = None
+    job: str = ""
+    log: str = ""
+
+
+def read_environment(host: Host, jobs: Iterable[Job]) -> tuple[EnvironmentView, list[Job]]:
+    """Looks at the disk. Returns what is there and the jobs that only install, polled."""
+    ready = environment.find(host.home, NEEDED) is not None
+    installs = [job for job in jobs if _only_installs(job)]
+    for job in installs:
+        job.poll()
+    return EnvironmentView(known=True, ready=ready, home=str(host.home)), installs
+
+
+def _only_installs(job: Job) -> bool:
+    return not job.request.stages
+
+
+def compose_environment(
+    disk: EnvironmentView, jobs: Sequence[Job], canceling: set[str], pace: Pace
+) -> EnvironmentView:
+    """The view with the newest installation as it is now; `jobs` are oldest first."""
+    plain = EnvironmentView(known=disk.known, ready=disk.ready, home=disk.home)
+    job = next((job for job in reversed(jobs) if _only_installs(job)), None)
+    if job is None:
+        return plain
+    now = job.snapshot
+    plain = replace(plain, job=now.id, log=str(job.log))
+    if now.state.active:
+        stopping = now.id in canceling
+        text, count = progress_text(now, pace)
+        text = "Canceling..." if stopping else text
+        busy = replace(plain, installing=True, text=text, count=count, canceling=stopping)
+        return replace(busy, fraction=now.fraction)
+    if now.state in (JobState.FAILED, JobState.LOST) and not plain.ready:
+        return replace(plain, reason=now.reason, remedy=now.remedy)
+    return plain

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one watcher of running jobs, and the views that panels draw.
+
+It is a module-level object with a persistent timer, because a file load ends every modal operator
+and every plain timer. The timer runs while a job does or while something has to be read, and is
+gone when all is quiet. Disks are read in a thread, so that a slow network drive never holds up the
+interface; jobs lie on a local disk and are polled in the timer, at some microseconds each.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from ..backend import locations
+from ..backend.jobs import Job, JobState, JobStore
+from ..backend.stages import STAGES
+from . import addon
+from .environment_view import EnvironmentView, compose_environment, read_environment
+from .view import OnDisk, Pace, Query, ShotView, compose, jobs_of, read_shot
+
+POLL_INTERVAL = 0.25
+READ_INTERVAL = 0.05
+"""Seconds between two looks at the thread that reads."""
+AFTER_FAILURE = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Reading:
+    """One look at the disk in a thread of its own. `result` is set once it is `done`."""
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self._read = read
+        self.result: Any = None
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="shot_gopher", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._read()
+        except Exception as error:
+            self.error = error
+
+    @property
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+
+class Monitor:
+    """Follows the jobs of the open scenes' shots. Everything here runs in Blender's main thread."""
+
+    def __init__(self) -> None:
+        self.environment = EnvironmentView()
+        self._environment_on_disk = EnvironmentView()
+        self.trouble = ""
+        self.import_waits = False
+        self._views: dict[int, ShotView] = {}
+        self._on_disk: dict[int, OnDisk] = {}
+        self._jobs: dict[str, Job] = {}
+        self._canceling: set[str] = set()
+        self._to_import: list[Job] = []
+        self._import_troubles: dict[int, str] = {}
+        self._pace = Pace()
+        self._dirty = False
+        self._settling = False
+        self._reading: Reading | None = None
+
+    # What panels and operators ask
+
+    def view(self, scene: bpy.types.Scene) -> ShotView:
+        """What is known of the scene's shot. Of a scene never seen before it will be read soon."""
+        known = self._views.get(scene.session_uid)
+        if known is None:
+            self.refresh_soon()
+            return ShotView()
+        return known
+
+    @property
+    def active_jobs(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.snapshot.state.active]
+
+    # What operators and handlers tell
+
+    def refresh_soon(self) -> None:
+        """Something may have changed on disk or in the scene's settings."""
+        self._dirty = True
+        self._wake()
+
+    def follow(self, job: Job) -> None:
+        """Watches a job that was just started."""
+        self._jobs[job.folder.name] = job
+        self._compose()
+        self.refresh_soon()
+
+    def cancel(self, job_id: str) -> None:
+        """Asks a job to stop; the timer presses on when it does not."""
+        job = self._jobs[job_id]
+        self._canceling.add(job_id)
+        job.cancel()
+        self._compose()
+        self._wake()
+
+    def forget(self) -> None:
+        """Another file is open: what was known of the scenes is void; running jobs are not."""
+        self._views.clear()
+        self._on_disk.clear()
+        self.refresh_soon()
+
+    def stop(self) -> None:
+        """The add-on goes away. Jobs run on."""
+        if bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.unregister(_tick)
+
+    # The timer
+
+    def _wake(self) -> None:
+        if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, first_interval=READ_INTERVAL, persistent=True)
+
+    def tick(self) -> float | None:
+        """One step. Returns the seconds until the next, None when there is nothing to watch."""
+        if self._settling:
+            self._settling = False
+            _redraw()
+        if self._take_reading() | self._poll_jobs():
+            self._compose()
+        if self._dirty and self._reading is None:
+            self._dirty = False
+            self._reading = Reading(self._read_all())
+        self._import_finished()
+        if self._reading or self._dirty or self._settling:
+            return READ_INTERVAL
+        return POLL_INTERVAL if self.active_jobs or self._to_import else None
+
+    def _read_all(self) -> Callable[[], Any]:
+        """The work for the thread: it is given plain values, because it may not touch Blender."""
+        host = addon.host()
+        queries = {scene.session_uid: _query(scene) for scene in bpy.data.scenes}
+        store = JobStore(locations.jobs_folder(host.home))
+
+        def read() -> Any:
+            jobs = store.jobs()
+            shots = {uid: read_shot(query, jobs) for uid, query in queries.items()}
+            return shots, read_environment(host, jobs)
+
+        return read
+
+    def _take_reading(self) -> bool:
+        reading = self._reading
+        if reading is None or not reading.done:
+            return False
+        self._reading = None
+        if reading.error:
+            raise reading.error
+        self._on_disk, (self._environment_on_disk, installs) = reading.result
+        found = [job for disk in self._on_disk.values() for job in disk.jobs]
+        # A job that is followed already has been read further than the copy from the disk.
+        self._jobs = {
+            job.folder.name: self._jobs.get(job.folder.name, job) for job in (*found, *installs)
+        } | {job.folder.name: job for job in self.active_jobs}
+        self.trouble = ""
+        return True
+
+    def _poll_jobs(self) -> bool:
+        """Polls every running job. Returns whether anything has changed."""
+        changed = False
+        for job in self.active_jobs:
+            before = job.snapshot
+            job.poll()
+            job.press_cancel()
+            changed |= job.snapshot != before
+            if job.snapshot.stage != before.stage or not job.snapshot.state.active:
+                self._dirty = True
+            if job.snapshot.state is JobState.FINISHED and "colmap" in job.snapshot.stages:
+                self._to_import.append(job)
+            if not job.snapshot.state.active:
+                self._canceling.discard(job.folder.name)
+        return changed
+
+    def _compose(self) -> None:
+        """Makes the views anew and redraws what shows them, if they differ."""
+        jobs = sorted(self._jobs.values(), key=lambda job: job.folder.name)
+        views = {uid: self._compose_shot(uid, disk, jobs) for uid, disk in self._on_disk.items()}
+        environment = compose_environment(
+            self._environment_on_disk, jobs, self._canceling, self._pace
+        )
+        if (views, environment) != (self._views, self.environment):
+            self._views, self.environment = views, environment
+            _redraw()
+            # A panel that grew is drawn in its old height first: once more shows it whole.
+            self._settling = True
+
+    def _compose_shot(self, uid: int, disk: OnDisk, jobs: list[Job]) -> ShotView:
+        mine = jobs_of(disk.folder, jobs)
+        view = compose(disk, mine, self._canceling, self._pace)
+        return replace(view, trouble=self._import_troubles.get(uid, ""))
+
+    # Importing what has finished
+
+    def _import_finished(self) -> None:
+        """Imports the camera of jobs that ended well, into the scenes that asked for it."""
+        waits = bool(self._to_import) and _artist_is_busy()
+        if waits != self.import_waits:
+            self.import_waits = waits
+            _redraw()
+        if waits:
+            return
+        for job in self._to_import:
+            for scene in _scenes_waiting_for(job):
+                self._import_into(scene)
+        self._to_import.clear()
+
+    def _import_into(self, scene: bpy.types.Scene) -> None:
+        window = _window_showing(scene)
+        self._import_troubles.pop(scene.session_uid, None)
+        try:
+            with bpy.context.temp_override(
+                window=window, scene=scene, view_layer=_view_layer(window, scene)
+            ):
+                bpy.ops.shot_gopher.camera_import("EXEC_DEFAULT", True)
+        except RuntimeError as error:
+            # What the operator reported; Blender shows no popup for one that a timer has called.
+            text = str(error).removeprefix("Error: ").strip()
+            self._import_troubles[scene.session_uid] = text
+        self._compose()
+
+
+def _query(scene: bpy.types.Scene) -> Query:
+    settings = scene.shot_gopher
+    return Query(
+        folder=addon.absolute(settings.shot),
+        plate=addon.absolute(settings.plate),
+        options={name: addon.stage_options(scene, name) for name in STAGES},
+    )
+
+
+def _scenes_waiting_for(job: Job) -> list[bpy.types.Scene]:
+    return [
+        scene
+        for scene in bpy.data.scenes
+        if scene.shot_gopher.import_when_done
+        and jobs_of(addon.absolute(scene.shot_gopher.shot), [job])
+    ]
+
+
+def _artist_is_busy() -> bool:
+    """In the middle of a drag, or in a mode whose undo steps an import would break."""
+    windows = bpy.context.window_manager.windows
+    modal = any(
+        # Not those that only watch, such as one that shows the keys that are pressed.
+        operator.bl_options & {"UNDO", "BLOCKING", "GRAB_CURSOR"}
+        for window in windows
+        for operator in window.modal_operators
+    )
+    return modal or any(
+        layer.objects.active is not None and layer.objects.active.mode != "OBJECT"
+        for layer in (window.view_layer for window in windows)
+    )
+
+
+def _window_showing(scene: bpy.types.Scene) -> bpy.types.Window:
+    windows = bpy.context.window_manager.windows
+    return next((window for window in windows if window.scene == scene), windows[0])
+
+
+def _view_layer(window: bpy.types.Window, scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    return window.view_layer if window.scene == scene else scene.view_layers[0]
+
+
+_SHOWN_IN = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}
+"""The regions that show what the monitor knows, by their areas."""
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions if area.type in _SHOWN_IN else ():
+                if region.type == _SHOWN_IN[area.type]:
+                    region.tag_redraw()
+
+
+monitor = Monitor()
+
+
+def _tick() -> float | None:
+    try:
+        return monitor.tick()
+    except Exception as error:
+        # An exception would make Blender drop the timer, and with it the news of every job.
+        _log.exception("Shot Gopher could not look after its jobs")
+        monitor.trouble = f"Jobs cannot be watched: {error}."
+        _redraw()
+        return AFTER_FAILURE
+
+
+@persistent
+def _file_loaded(*_arguments: Any) -> None:
+    monitor.forget()
+
+
+@persistent
+def _undone(*_arguments: Any) -> None:
+    # An undo brings old settings back without telling their update callbacks.
+    monitor.refresh_soon()
+
+
+_HANDLERS = (("load_post", _file_loaded), ("undo_post", _undone), ("redo_post", _undone))
+
+
+def register() -> None:
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
+    monitor.refresh_soon()
+
+
+def unregister() -> None:
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(handler)
+    monitor.stop()

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What panels draw: plain records, made from the shot folder and the jobs, away from any draw().
+
+`read_shot` touches the disk and runs in a thread of the monitor; `compose` only thinks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..backend import outputs
+from ..backend.errors import FormatError, Remedy, ShotGopherError, UsageError
+from ..backend.jobs import Job, JobState, Snapshot
+from ..backend.options import from_mapping
+from ..backend.outputs import Freshness
+from ..backend.plates import resolve_plate
+from ..backend.shot import Plate, Shot, read_json
+from ..backend.stages import STAGES, Stage
+
+
+class StageState(Enum):
+    MISSING = "Not run yet"
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    DONE = "Done"
+    STALE = "Out of date"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage.
+
+    `text` says more about its state and `count` how far it is; `facts` are lines about its output;
+    `job` is the id of the newest job that had to do with it.
+    """
+
+    state: StageState = StageState.MISSING
+    text: str = ""
+    count: str = ""
+    fraction: float = 0.0
+    facts: tuple[str, ...] = ()
+    canceling: bool = False
+    reason: str = ""
+    remedy: Remedy | None = None
+    job: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class ShotView:
+    """Everything the panels show of one scene's shot."""
+
+    folder: str = ""
+    exists: bool = False
+    plate_trouble: str = ""
+    stages: Mapping[str, StageView] = field(
+        default_factory=lambda: dict.fromkeys(STAGES, StageView())
+    )
+    solved: bool = False
+    contact_sheet: str = ""
+    warnings: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """A job of this shot is under way."""
+        return any(
+            stage.state in (StageState.RUNNING, StageState.WAITING)
+            for stage in self.stages.values()
+        )
+
+
+@dataclass(frozen=True)
+class Query:
+    """What has to be known to look at a shot: paths are absolute, "" where there is none."""
+
+    folder: str
+    plate: str
+    options: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """What a shot folder and the job store said at `time`. `jobs` are polled, oldest first."""
+
+    folder: str
+    freshness: Mapping[str, Freshness]
+    time: float = 0.0
+    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exists: bool = False
+    plate_trouble: str = ""
+    solve_warnings: tuple[str, ...] = ()
+    contact_sheet: str = ""
+    jobs: tuple[Job, ...] = ()
+
+
+def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
+    """Looks at the shot folder and at those of the jobs that ran or run for it."""
+    if not query.folder:
+        return OnDisk("", dict.fromkeys(STAGES, Freshness.MISSING))
+    shot, now = Shot(Path(query.folder)), time.time()
+    mine = jobs_of(query.folder, jobs)
+    for job in mine:
+        job.poll()
+    plate, trouble = _named_plate(query.plate)
+    fresh = {
+        stage.name: _freshness(shot, stage, query.options[stage.name], plate)
+        for stage in STAGES.values()
+    }
+    sheet = shot.contact_sheet
+    solve, warnings = _solve(shot)
+    return OnDisk(
+        folder=query.folder,
+        freshness=fresh,
+        time=now,
+        facts={"ingest": _plate_lines(shot), "colmap": solve},
+        exists=shot.path.is_dir(),
+        plate_trouble=trouble,
+        solve_warnings=warnings,
+        contact_sheet=str(sheet) if sheet.is_file() else "",
+        jobs=tuple(mine),
+    )
+
+
+def _named_plate(plate: str) -> tuple[str, str]:
+    """The plate as a job is given it, and what is wrong with it."""
+    if not plate:
+        return "", ""
+    try:
+        return str(resolve_plate(plate).path.absolute()), ""
+    except ShotGopherError as error:
+        return "", error.reason
+
+
+def _freshness(shot: Shot, stage: Stage, options: Mapping[str, Any], plate: str) -> Freshness:
+    recorded = outputs.recorded(shot, stage).get("inputs", {})
+    try:
+        today = from_mapping(stage.options, options)
+        return outputs.freshness(shot, stage, today, plate or str(recorded.get("plate", "")))
+    except (UsageError, AttributeError):
+        return Freshness.STALE
+
+
+def _plate_lines(shot: Shot) -> tuple[str, ...]:
+    try:
+        plate = shot.load_plate()
+    except FormatError:
+        return ()
+    count = len(plate.frames)
+    lines = [
+        f"{count} frames, {plate.first_frame} to {plate.last_frame}",
+        f"{plate.width} x {plate.height} px, {rate(plate.fps)} fps",
+    ]
+    return (*lines, *_missing_frames(plate))
+
+
+def _missing_frames(plate: Plate) -> list[str]:
+    if not plate.missing:
+        return []
+    shown = ", ".join(map(str, plate.missing[:4])) + (", ..." if len(plate.missing) > 4 else "")
+    return [f"{len(plate.missing)} missing: {shown}"]
+
+
+def rate(fps: Fraction) -> str:
+    """A frame rate as artists write it: 24, 23.976."""
+    return f"{float(fps):.3f}".rstrip("0").rstrip(".")
+
+
+def _solve(shot: Shot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How good the camera is, in lines, and the solver's warnings; () and () without one."""
+    try:
+        solve = read_json(shot.solve_file)
+        counts = {name: len(solve[name]) for name in ("solved", "interpolated", "unsolved")}
+        lines = [
+            f"{counts['solved']} of {sum(counts.values())} frames solved",
+            f"Error {solve['mean_error_px']:.2f} px mean, {solve['max_error_px']:.2f} px worst",
+            f"{solve['points']} points",
+        ]
+        if counts["interpolated"]:
+            lines.insert(1, f"{counts['interpolated']} frames interpolated")
+        return tuple(lines), tuple(map(str, solve["warnings"]))
+    except (FormatError, KeyError, TypeError, ValueError):
+        return (), ()
+
+
+def jobs_of(folder: str, jobs: Iterable[Job]) -> list[Job]:
+    """Those of the jobs that work on the shot folder, which is absolute or ""."""
+    return [job for job in jobs if folder and _plain(job.request.shot) == _plain(folder)]
+
+
+def _plain(path: str) -> str:
+    return os.path.normcase(os.path.abspath(path)) if path else ""
+
+
+class Pace:
+    """The time that is left of what a job does, told from how fast it went so far."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[tuple[str, str], float, int]] = {}
+
+    def left(self, snapshot: Snapshot) -> str:
+        """ "0:12 left", "" while it cannot be told."""
+        what, now = (snapshot.stage, snapshot.unit), time.monotonic()
+        known, since, first = self._since.get(snapshot.id, (None, 0.0, 0))
+        if known != what or snapshot.done < first:
+            self._since[snapshot.id] = (what, now, snapshot.done)
+            return ""
+        elapsed = now - since
+        share = (snapshot.done - first) / snapshot.total if snapshot.total else 0.0
+        if elapsed < 2 or share < 0.1 or snapshot.done >= snapshot.total:
+            return ""
+        seconds = round(elapsed / (snapshot.done - first) * (snapshot.total - snapshot.done))
+        return f"{seconds // 60}:{seconds % 60:02d} left"
+
+
+def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace) -> ShotView:
+    """The view of a shot from what was read and from its jobs as they are now, oldest first."""
+    told: tuple[str, ...] = ()
+    if jobs and not jobs[-1].snapshot.state.active:
+        told = jobs[-1].snapshot.warnings
+    return ShotView(
+        folder=disk.folder,
+        exists=disk.exists,
+        plate_trouble=disk.plate_trouble,
+        stages={name: _stage_view(name, disk, jobs, canceling, pace) for name in STAGES},
+        solved=bool(disk.facts.get("colmap")),
+        contact_sheet=disk.contact_sheet,
+        warnings=tuple(dict.fromkeys((*disk.solve_warnings, *told))),
+    )
+
+
+_AS_ON_DISK = {
+    Freshness.MISSING: StageView(StageState.MISSING),
+    Freshness.CURRENT: StageView(StageState.DONE),
+    Freshness.STALE: StageView(StageState.STALE, "Options or inputs have changed"),
+}
+
+
+def _stage_view(
+    name: str, disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace
+) -> StageView:
+    view = replace(_AS_ON_DISK[disk.freshness[name]], facts=disk.facts.get(name, ()))
+    job = next((job for job in reversed(jobs) if name in job.snapshot.stages), None)
+    if job is None:
+        return view
+    now = job.snapshot
+    view = replace(view, job=now.id, log=str(job.log))
+    # Before its first stage a job installs the environment: shown where the artist looks.
+    distance = now.stages.index(name) - now.stages.index(now.stage or now.stages[0])
+    if distance > 0 and now.state.active:
+        return replace(view, state=StageState.WAITING, text="")
+    # What has just been done is there, though the disk was not looked at since.
+    if now.state.active if distance < 0 else _finished_since(now, disk):
+        return replace(view, state=StageState.DONE, text="")
+    if distance != 0:
+        return view
+    return _at_work(view, now, now.id in canceling, pace)
+
+
+def _finished_since(now: Snapshot, disk: OnDisk) -> bool:
+    return now.state is JobState.FINISHED and now.updated > disk.time
+
+
+def _at_work(view: StageView, now: Snapshot, canceling: bool, pace: Pace) -> StageView:
+    """The view of the stage that a job is at, or at which it ended."""
+    if now.state.active:
+        text, count = progress_text(now, pace)
+        if canceling:
+            text = "Canceling..."
+        running = replace(view, state=StageState.RUNNING, text=text, count=count)
+        return replace(running, fraction=now.fraction, canceling=canceling)
+    if now.state in (JobState.FAILED, JobState.LOST):
+        failed = replace(view, state=StageState.FAILED, text="")
+        return replace(failed, reason=now.reason, remedy=now.remedy)
+    if now.state is JobState.CANCELED and view.state is StageState.MISSING:
+        return replace(view, text="Canceled")
+    return view
+
+
+def progress_text(now: Snapshot, pace: Pace) -> tuple[str, str]:
+    """What a running job does and how far it is: "Finding features", "12/80 frames  0:08 left"."""
+    if now.state is JobState.STARTING or not now.status:
+        return "Starting", ""
+    count = f"{now.done}/{now.total} {now.unit}" if now.total else ""
+    return now.status, "  ".join(part for part in (count, pace.left(now)) if part)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces that several panels draw: wrapped text, remedy buttons, the progress bar."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import bpy
+
+from ..backend.errors import Remedy
+from ..operators.environment_view import EnvironmentView
+from ..operators.view import StageView
+
+CATEGORY = "Shot Gopher"
+_LETTER_WIDTH = 6.4
+"""Mean width of a letter of the interface font, in pixels at scale 1."""
+_MARGIN = 55
+_SHOWN_LINES = 14
+
+
+class ShotGopherPanel:
+    """What every panel of the sidebar tab has in common."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+
+
+def sentence(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
+) -> None:
+    """A text as wide as the sidebar, with the icon before its first line."""
+    scale = context.preferences.system.ui_scale
+    letters = int((context.region.width / scale - _MARGIN) / _LETTER_WIDTH)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    lines = textwrap.wrap(text, max(20, letters))[:_SHOWN_LINES]
+    for number, line in enumerate(lines):
+        shown = icon if number == 0 else "BLANK1"
+        column.label(text=line, icon=shown if icon != "NONE" else "NONE")
+
+
+def facts(layout: bpy.types.UILayout, lines: Sequence[str]) -> None:
+    """Short lines of information, quieter than what can be pressed."""
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    column.active = False
+    for line in lines:
+        column.label(text=line)
+
+
+def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView) -> None:
+    """The bar of a running job with its cancel button, and what it does."""
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    row.progress(factor=now.fraction, text=now.count or " ")
+    button = row.row(align=True)
+    button.enabled = not now.canceling
+    button.operator("shot_gopher.job_cancel", text="", icon="X").job = now.job
+    facts(column, [now.text])
+
+
+def open_path(layout: bpy.types.UILayout, text: str, path: str, icon: str) -> None:
+    layout.operator("wm.path_open", text=text, icon=icon).filepath = path
+
+
+def remedy_button(layout: bpy.types.UILayout, remedy: Remedy | None, stage: str, log: str) -> None:
+    """The button that gets the artist on after a failure of `stage`, and the log beside it."""
+    column = layout.column(align=True)
+    if remedy is Remedy.INSTALL_ENVIRONMENT:
+        column.operator("shot_gopher.environment_install", icon="IMPORT")
+    elif remedy is Remedy.ALLOW_ONLINE:
+        column.operator("shot_gopher.allow_online", icon="INTERNET")
+    elif remedy is Remedy.SET_UP_SHOT:
+        column.operator("shot_gopher.set_up", text="Set Up", icon="FILE_REFRESH")
+    elif remedy is Remedy.TRACK_CAMERA:
+        column.operator("shot_gopher.stage_run", text="Track Camera").stage = "colmap"
+    elif stage:
+        column.operator(
+            "shot_gopher.stage_run", text="Run Again", icon="FILE_REFRESH"
+        ).stage = stage
+    if log:
+        open_path(column, "Open Log", log, "TEXT")

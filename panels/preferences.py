@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's preferences: where things are kept, and the worker's environment."""
+
+import bpy
+
+from ..operators import addon
+from ..operators.environment_view import MEGABYTES
+from ..operators.monitor import monitor
+from . import pieces
+
+
+def _home_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
+    addon.use_home(group.worker_home)
+    monitor.refresh_soon()
+
+
+class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
+    bl_idname = addon.PACKAGE
+
+    projects_folder: bpy.props.StringProperty(
+        name="Projects Folder",
+        description="Where shot folders are suggested while the .blend file is not saved yet; "
+        'empty for "shots" in your home folder. Shots of a saved file are kept beside it',
+        subtype="DIR_PATH",
+    )
+    worker_home: bpy.props.StringProperty(
+        name="Worker Folder",
+        description="Where the worker's environment and the records of jobs are kept, on a local "
+        "disk. Empty for the usual place",
+        subtype="DIR_PATH",
+        update=_home_changed,
+    )
+    python: bpy.props.StringProperty(
+        name="Python",
+        description="Python 3.11 or newer that the environment is made from. Empty for the one "
+        "that comes with Blender",
+        subtype="FILE_PATH",
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_environment(layout.box(), context)
+        column = layout.column()
+        column.prop(self, "projects_folder")
+        column.prop(self, "worker_home")
+        column.prop(self, "python")
+
+
+def _draw_environment(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    now = monitor.environment
+    if not now.known:
+        monitor.refresh_soon()
+        layout.label(text="Looking for the environment...")
+    elif now.installing:
+        layout.label(text="The worker's environment is being installed", icon="IMPORT")
+        pieces.progress(layout, now)
+    elif now.ready:
+        row = layout.row()
+        row.label(text="The worker's environment is installed", icon="CHECKMARK")
+        row.operator("shot_gopher.environment_remove", text="Remove", icon="TRASH")
+        pieces.facts(layout, [now.home])
+    else:
+        draw_not_installed(layout, context)
+
+
+def draw_not_installed(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What to do about an environment that is not there yet."""
+    now = monitor.environment
+    if now.reason:
+        layout.alert = True
+        pieces.sentence(layout, context, now.reason, "ERROR")
+        layout.alert = False
+    if bpy.app.online_access:
+        text = (
+            "The worker's environment, which does the tracking, is not installed yet. It takes up "
+            f"to {MEGABYTES} MB."
+        )
+        pieces.sentence(layout, context, text, "INFO")
+        layout.operator("shot_gopher.environment_install", icon="IMPORT")
+    else:
+        text = (
+            "The worker's environment, which does the tracking, is not installed yet. To download "
+            "it, turn Blender's online access on."
+        )
+        pieces.sentence(layout, context, text, "INFO")
+        layout.operator("shot_gopher.allow_online", icon="INTERNET")
+
+
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(
+    (SHOTGOPHER_AP_preferences,)
+)
+
+
+def register() -> None:
+    _register_classes()
+    settings = addon.preferences()
+    if settings:
+        addon.use_home(settings.worker_home)
+
+
+def unregister() -> None:
+    addon.use_home("")
+    _unregister_classes()

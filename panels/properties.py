@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`scene.shot_gopher`: what the artist set for the scene's shot. Nothing about jobs is stored here.
+
+The groups under `scene.shot_gopher.options` are made from the stage table: one group a stage, one
+property an option.
+"""
+
+from typing import Any
+
+import bpy
+
+from ..backend.options import OptionSpec, specs
+from ..backend.stages import STAGES, Stage
+from ..operators import addon
+from ..operators.monitor import monitor
+
+# From Blender 4.5 on a path property says whether it understands "//"; before, none could say so.
+_PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
+_PATHS = {"FILE_PATH", "DIR_PATH"}
+
+
+def _changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    monitor.refresh_soon()
+
+
+def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """Suggests a shot folder, unless the artist has named one."""
+    if group.plate and group.shot in ("", group.suggested_shot):
+        group.suggested_shot = addon.suggested_folder(group.plate)
+        group.shot = group.suggested_shot
+    _changed(group, context)
+
+
+def _property(spec: OptionSpec) -> Any:
+    """The Blender property of one option."""
+    common: dict[str, Any] = {
+        "name": spec.label,
+        "description": spec.help,
+        "default": spec.default,
+        "update": _changed,
+    }
+    if spec.choices:
+        items = [(choice.value, choice.value.capitalize(), choice.help) for choice in spec.choices]
+        return bpy.props.EnumProperty(items=items, **common)
+    if spec.type is bool:
+        return bpy.props.BoolProperty(**common)
+    common["subtype"] = spec.subtype
+    if spec.type is str:
+        options = _PATH_OPTIONS if spec.subtype in _PATHS else set()
+        return bpy.props.StringProperty(options=options, **common)
+    limits = {"min": spec.minimum, "max": spec.maximum}
+    common |= {name: spec.type(limit) for name, limit in limits.items() if limit is not None}
+    make = bpy.props.IntProperty if spec.type is int else bpy.props.FloatProperty
+    return make(**common)
+
+
+def _group(name: str, properties: dict[str, Any]) -> type:
+    return type(
+        f"SHOTGOPHER_PG_{name}", (bpy.types.PropertyGroup,), {"__annotations__": properties}
+    )
+
+
+def _stage_group(stage: Stage) -> type:
+    return _group(stage.name, {spec.name: _property(spec) for spec in specs(stage.options)})
+
+
+_STAGE_GROUPS = {stage.name: _stage_group(stage) for stage in STAGES.values()}
+
+SHOTGOPHER_PG_options = _group(
+    "options",
+    {
+        name: bpy.props.PointerProperty(type=group, name=STAGES[name].title)
+        for name, group in _STAGE_GROUPS.items()
+    },
+)
+
+
+class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
+    plate: bpy.props.StringProperty(
+        name="Plate",
+        description="The footage to track: a movie, or one image of an image sequence",
+        subtype="FILE_PATH",
+        options=_PATH_OPTIONS,
+        update=_plate_changed,
+    )
+    shot: bpy.props.StringProperty(
+        name="Shot Folder",
+        description="Where frames and results of this shot are kept. It is made when the shot is "
+        "set up; name the folder of an earlier shot to go on with it",
+        subtype="DIR_PATH",
+        options=_PATH_OPTIONS,
+        update=_changed,
+    )
+    suggested_shot: bpy.props.StringProperty(options={"HIDDEN"})
+    import_when_done: bpy.props.BoolProperty(
+        name="Import When Done",
+        description="Bring the camera, the plate and the points into this scene as soon as "
+        "tracking has finished",
+        default=True,
+    )
+    options: bpy.props.PointerProperty(type=SHOTGOPHER_PG_options)
+
+
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(
+    (*_STAGE_GROUPS.values(), SHOTGOPHER_PG_options, SHOTGOPHER_PG_shot)
+)
+
+
+def register() -> None:
+    _register_classes()
+    bpy.types.Scene.shot_gopher = bpy.props.PointerProperty(type=SHOTGOPHER_PG_shot)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.shot_gopher
+    _unregister_classes()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws one stage: what it is, how it stands, what can be pressed, its options."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..backend.options import specs
+from ..backend.stages import Stage
+from ..operators.view import StageState, StageView
+from . import pieces
+
+_ICONS = {
+    StageState.MISSING: "DOT",
+    StageState.WAITING: "TIME",
+    StageState.RUNNING: "PLAY",
+    StageState.DONE: "CHECKMARK",
+    StageState.STALE: "FILE_REFRESH",
+    StageState.FAILED: "ERROR",
+}
+
+
+def draw_stage(
+    layout: bpy.types.UILayout, context: bpy.types.Context, stage: Stage, now: StageView
+) -> None:
+    column = layout.column()
+    _draw_head(column.row(), stage, now)
+    if now.state in (StageState.MISSING, StageState.STALE):
+        row = column.row()
+        row.scale_y = 1.3
+        row.operator("shot_gopher.stage_run", text=stage.title).stage = stage.name
+    if now.state is StageState.RUNNING:
+        pieces.progress(column, now)
+    elif now.state is StageState.FAILED:
+        _draw_failure(column, context, stage, now)
+    elif now.text:
+        pieces.facts(column, [now.text])
+    if now.state in (StageState.DONE, StageState.STALE):
+        pieces.facts(column, now.facts)
+    if specs(stage.options):
+        _draw_options(column, context, stage)
+
+
+def _draw_head(row: bpy.types.UILayout, stage: Stage, now: StageView) -> None:
+    """Title on the left; on the right the state, or a button to do it again."""
+    row.label(text=stage.title, icon=_ICONS[now.state])
+    right = row.row()
+    right.alignment = "RIGHT"
+    if now.state is StageState.DONE:
+        button = right.operator("shot_gopher.stage_run", text="Run Again")
+        button.stage = stage.name
+        button.force = True
+    else:
+        right.active = False
+        right.label(text=now.state.value)
+
+
+def _draw_failure(
+    column: bpy.types.UILayout, context: bpy.types.Context, stage: Stage, now: StageView
+) -> None:
+    alert = column.column()
+    alert.alert = True
+    pieces.sentence(alert, context, now.reason)
+    pieces.remedy_button(column, now.remedy, stage.name, now.log)
+
+
+def _draw_options(column: bpy.types.UILayout, context: bpy.types.Context, stage: Stage) -> None:
+    header, body = column.panel(f"shot_gopher_options_{stage.name}", default_closed=True)
+    header.label(text="Options")
+    if body is None:
+        return
+    group = getattr(context.scene.shot_gopher.options, stage.name)
+    body.use_property_split = True
+    body.use_property_decorate = False
+    for spec in specs(stage.options):
+        body.prop(group, spec.name)

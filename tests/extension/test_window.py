@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installed extension in a Blender with a window, used as an artist does.
+
+With SHOT_GOPHER_PICTURES=DIR the pictures of the sidebar are kept there; docs/images are such.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from .real_blender import RealBlender
+
+LONGEST = 400
+"""Seconds for the whole scenario, the installation of the environment included."""
+
+
+def test_an_artist_tracks_a_shot(
+    blender: RealBlender, plate: Path, still_plate: Path, tmp_path: Path
+) -> None:
+    told = blender.play("artist.py", tmp_path, plate, still_plate, seconds=LONGEST)
+    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    assert told["ok"], told.get("error", "") + told["log"][-3000:]
+    assert "Traceback" not in told["log"], told["log"]
+    assert told["trouble"] == ""
+    assert told["touched"] == []
+    panels = {f"SHOTGOPHER_PT_{name}" for name in ("shot", "stages", "results")}
+    assert set(told["draws"]) == {*panels, "SHOTGOPHER_AP_preferences"}
+    assert min(told["draws"][panel] for panel in panels) > 10, told["draws"]
+    assert told["failure"].endswith((".", "!")), told["failure"]
+    assert any("24 of 24" in line for line in told["solve"]), told["solve"]
+
+
+def test_a_job_outlives_a_blender_that_dies(
+    blender: RealBlender, plate: Path, tmp_path: Path
+) -> None:
+    evening, morning = tmp_path / "evening", tmp_path / "morning"
+    reports = []
+    for folder in (evening, morning):
+        folder.mkdir()
+        told = blender.play("overnight.py", folder, tmp_path / "shot.blend", plate, seconds=LONGEST)
+        assert told["ok"], told.get("error", "") + told["log"][-3000:]
+        reports.append(told)
+    assert reports[0]["job"] == reports[1]["job"]
+    assert reports[1]["camera"].startswith("sh030")
+
+
+def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:
+    target = os.environ.get("SHOT_GOPHER_PICTURES")
+    if not target:
+        return
+    for name, (left, top, width, height) in boxes.items():
+        whole = cv2.imread(str(folder / f"{name}.png"))
+        cv2.imwrite(str(Path(target) / f"{version}_{name}_whole.png"), whole)
+        cropped = whole[top : top + height, left : left + width]
+        cv2.imwrite(str(Path(target) / f"{version}_{name}.png"), cropped)
