@@ -38,11 +38,6 @@ def start_detached(command: Sequence[str], log: Path) -> None:
 
     Raises OSError when it cannot be started.
     """
-    flags: dict[str, Any] = (
-        {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
-        if WINDOWS
-        else {"start_new_session": True}
-    )
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -50,10 +45,17 @@ def start_detached(command: Sequence[str], log: Path) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=clean_environment(),
-            **flags,
+            **group_options(WINDOWS),
         )
     # Somebody has to take its exit status, or it stays as a zombie as long as this program runs.
     threading.Thread(target=process.wait, daemon=True, name=f"reap {process.pid}").start()
+
+
+def group_options(windows: bool) -> dict[str, Any]:
+    """What makes `subprocess.Popen` start a process group, of which a console sees nothing."""
+    if windows:
+        return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
+    return {"start_new_session": True}
 
 
 def die_with_parent() -> None:

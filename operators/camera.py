@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Buttons that bring a solved camera into the scene."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -9,6 +10,19 @@ from ..backend.errors import ShotGopherError
 from ..backend.shot import Shot
 from . import addon
 from .scene import shot as scene_shot
+
+
+def _import(operator: bpy.types.Operator, build: Callable[[], scene_shot.ImportResult]) -> set[str]:
+    """Builds, and reports what came of it. Returns what `execute` returns."""
+    try:
+        result = build()
+    except ShotGopherError as error:
+        operator.report({"ERROR"}, error.reason)
+        return {"CANCELLED"}
+    for warning in result.warnings:
+        operator.report({"WARNING"}, warning)
+    operator.report({"INFO"}, f"Imported camera {result.camera.name}")
+    return {"FINISHED"}
 
 
 class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
@@ -28,15 +42,7 @@ class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
-        try:
-            result = scene_shot.import_shot(context, shot)
-        except ShotGopherError as error:
-            self.report({"ERROR"}, error.reason)
-            return {"CANCELLED"}
-        for warning in result.warnings:
-            self.report({"WARNING"}, warning)
-        self.report({"INFO"}, f"Imported camera {result.camera.name}")
-        return {"FINISHED"}
+        return _import(self, lambda: scene_shot.import_shot(context, shot))
 
 
 class SHOTGOPHER_OT_colmap_import(bpy.types.Operator):
@@ -64,15 +70,7 @@ class SHOTGOPHER_OT_colmap_import(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         folder = Path(addon.absolute(self.directory))
         images = Path(addon.absolute(self.images)) if self.images else None
-        try:
-            result = scene_shot.import_model(context, folder, images)
-        except ShotGopherError as error:
-            self.report({"ERROR"}, error.reason)
-            return {"CANCELLED"}
-        for warning in result.warnings:
-            self.report({"WARNING"}, warning)
-        self.report({"INFO"}, f"Imported camera {result.camera.name}")
-        return {"FINISHED"}
+        return _import(self, lambda: scene_shot.import_model(context, folder, images))
 
 
 register, unregister = bpy.utils.register_classes_factory(
