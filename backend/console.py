@@ -13,6 +13,8 @@ import time
 from typing import Any, TextIO
 
 BAR_WIDTH = 28
+_TELLING = 0.1
+"""Share of the work that has to be done before it tells how long the rest will take."""
 
 
 class Console:
@@ -74,7 +76,7 @@ class Console:
     def _time_left(self, done: int, total: int) -> str:
         _label, since, start = self._began
         elapsed = time.monotonic() - since
-        if done <= start or elapsed < 1 or done >= total:
+        if done - start < total * _TELLING or elapsed < 1 or done >= total:
             return ""
         seconds = round(elapsed / (done - start) * (total - done))
         return f"  {seconds // 60}:{seconds % 60:02d} left"

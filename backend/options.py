@@ -98,16 +98,24 @@ def add_arguments(parser: argparse._ActionsContainer, options_class: type) -> No
 def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec) -> None:
     common: dict[str, Any] = {"dest": spec.name, "default": argparse.SUPPRESS, "help": spec.help}
     if spec.type is bool:
+        if spec.default:
+            common["help"] = f"Do not {spec.help[0].lower()}{spec.help[1:]}"
         action = "store_false" if spec.default else "store_true"
         parser.add_argument(*spec.flags, action=action, **common)
         return
-    common["help"] = f"{spec.help} (default: {spec.default or 'automatic'})"
+    common["help"] = _flag_help(spec)
     common["type"] = spec.type
     if spec.choices:
         common["choices"] = [choice.value for choice in spec.choices]
     else:
         common["metavar"] = spec.unit.upper() or spec.type.__name__.upper()
     parser.add_argument(*spec.flags, **common)
+
+
+def _flag_help(spec: OptionSpec) -> str:
+    choices = "; ".join(f"{choice.value}: {choice.help}" for choice in spec.choices)
+    text = f"{spec.help}. {choices}" if choices else spec.help
+    return f"{text} (default: {spec.default})" if spec.default else text
 
 
 def from_mapping(options_class: type[T], values: Mapping[str, Any]) -> T:

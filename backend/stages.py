@@ -48,7 +48,7 @@ class ColmapOptions:
     )
     use_masks: bool = option(
         True,
-        "Ignore what the masks in roto/ select (moving people and things). The flag turns this off",
+        "Ignore what the masks in roto/mask select (moving people and things)",
         label="Use Masks",
         flags=("-M", "--colmap-no-masks"),
     )

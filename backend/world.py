@@ -147,15 +147,23 @@ def _ransac(below: Array, near: Array, up: Array, tolerance: float) -> _Plane | 
 
 
 def _fitted(plane: _Plane, near: Array, up: Array, tolerance: float) -> _Plane | None:
-    """The plane through the points near it in least squares, twice; None when it falls apart."""
-    for _ in range(2):
-        on = near[np.abs(plane.heights(near)) < tolerance]
+    """The plane through the points near it in least squares; None when it falls apart.
+
+    What stands on a floor pulls the plane up on one side, so the points have to come nearer from
+    round to round, down to what their own spread allows.
+    """
+    least = tolerance / 8
+    for _ in range(6):
+        heights = np.abs(plane.heights(near))
+        on = near[heights < tolerance]
         if len(on) < _MIN_SUPPORT:
             return None
         middle = on.mean(axis=0)
         normal: Array = np.linalg.svd(on - middle, full_matrices=False)[2][2]
         normal = normal if normal @ up > 0 else -normal
         plane = _Plane(normal, float(normal @ middle), len(on))
+        spread = 3.0 * float(np.median(np.abs(plane.heights(on))))
+        tolerance = float(np.clip(spread, least, tolerance))
     return plane
 
 
