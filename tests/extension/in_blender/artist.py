@@ -120,6 +120,9 @@ def track_and_load_another_file() -> Iterator[Step]:
     job = stage("colmap").job
     yield from take("running")
     bpy.ops.wm.open_mainfile(filepath=str(second))
+    # Before anything is drawn: a sidebar would wake the monitor, but it may be closed.
+    assert not idle(), "the file load ended the timer"
+    assert not extension().monitor._views, "the monitor was not told of the file load"
     yield 0.1
     assert bpy.data.filepath == str(second)
     yield is_in("colmap", "RUNNING", "DONE")
