@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -23,7 +24,10 @@ def main() -> int:
         for part in PARTS:
             place = Path(folder) / part.__name__
             place.mkdir()
-            for figure in part(place):
+            # What stages and Blender say on the way is no figure.
+            with contextlib.redirect_stdout(sys.stderr):
+                figures = part(place)
+            for figure in figures:
                 print(json.dumps(figure, ensure_ascii=False), flush=True)
                 held &= bool(figure["holds"])
     return 0 if held else 1
