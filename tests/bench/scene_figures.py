@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.figure import at_most
+
 ROOT = Path(__file__).resolve().parents[2]
 CAMERAS = 500
 ROUNDS = 5
@@ -32,7 +34,6 @@ def scene_figures(folder: Path) -> list[dict[str, Any]]:
     large = _ask("import", str(_model(folder / "large", LARGE)))
     keys = _ask("keys", str(folder))
     how = "CPU time of import_model, parsing and one evaluation of the scene included, median of 3"
-    at_most = _at_most
     return [
         at_most(f"import {CAMERAS} cameras, 200 k points", small["seconds"], "s", 0.25, how),
         at_most(f"import {CAMERAS} cameras, 2 M points", large["seconds"], "s", 2.0, how),
@@ -44,12 +45,6 @@ def scene_figures(folder: Path) -> list[dict[str, Any]]:
                   f"CPU time of sampling the evaluated camera and writing, median of {ROUNDS}")
           for name in ("chan", "clip", "csv", "jsx", "nk")),
     ]  # fmt: skip
-
-
-def _at_most(name: str, value: float, unit: str, goal: float, how: str) -> dict[str, Any]:
-    from tests.bench.figure import at_most
-
-    return at_most(name, value, unit, goal, how)
 
 
 def _ask(what: str, where: str) -> dict[str, float]:

@@ -182,6 +182,7 @@ class Mapper:
             limit = settings.max_error * (2 if index < settings.rounds - 1 else 1)
             manager = pycolmap.ObservationManager(model)
             manager.filter_all_points3D(limit, settings.min_angle)
+            manager.filter_points3D_with_short_tracks(_MIN_TRACK)
             model.update_point_3d_errors()
         self._report.progress(settings.rounds, settings.rounds, "rounds")
 
