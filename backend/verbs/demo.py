@@ -92,7 +92,7 @@ def _report(shot: Shot, host: Host, seconds: float) -> str:
     rows = (
         ("frames registered", f"{len(solve['solved'])} of {len(solve['frames'])}"),
         ("mean reprojection error", f"{solve['mean_error_px']:.3f} px"),
-        ("max reprojection error", f"{solve['max_error_px']:.3f} px"),
+        ("max, in the worst frame", f"{solve['max_error_px']:.3f} px"),
         ("slip against the truth", f"{truth['slip_rms']:.3f} px RMS, {truth['slip_max']:.3f} max"),
         ("focal length error", f"{truth['focal_error'] * 100:+.2f} %"),
         ("time", f"{seconds:.0f} s"),
