@@ -11,9 +11,13 @@ from pathlib import Path
 
 from .. import locations
 from ..console import Console
+from ..errors import FormatError
 from ..host import Host
-from ..jobs import Job, JobStore, Snapshot
+from ..jobs import Job, JobState, JobStore, Snapshot
+from ..shot import Shot, read_json
 from ..table import table
+
+_HEAD = ("JOB", "SHOT", "STAGES", "STATE", "TIME", "FRAMES", "ERROR", "")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +52,7 @@ def _list(arguments: argparse.Namespace, host: Host) -> int:
     elif not snapshots:
         console.line("No jobs yet.")
     else:
-        console.line(table(("JOB", "SHOT", "STAGES", "STATE", "TIME", ""), map(_row, snapshots)))
+        console.line(table(_HEAD, map(_row, snapshots)))
     return 0
 
 
@@ -62,12 +66,24 @@ def _row(snapshot: Snapshot) -> tuple[str, ...]:
     seconds = max(0, round(end - snapshot.started))
     return (
         snapshot.id,
-        Path(snapshot.shot).name,
-        ",".join(snapshot.stages),
+        Path(snapshot.shot).name or "-",
+        ",".join(snapshot.stages) or "environment",
         snapshot.state.value,
         f"{seconds // 60}:{seconds % 60:02d}",
+        *solve_cells(snapshot),
         remark(snapshot),
     )
+
+
+def solve_cells(snapshot: Snapshot) -> tuple[str, str]:
+    """Frames solved and mean error of the shot's solve; blank unless the job has solved it."""
+    if snapshot.state is not JobState.FINISHED or "colmap" not in snapshot.stages:
+        return "", ""
+    try:
+        solve = read_json(Shot(Path(snapshot.shot)).solve_file)
+        return f"{len(solve['solved'])}/{len(solve['frames'])}", f"{solve['mean_error_px']:.2f} px"
+    except (FormatError, KeyError, TypeError):
+        return "", ""
 
 
 def remark(snapshot: Snapshot) -> str:

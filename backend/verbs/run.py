@@ -13,7 +13,7 @@ from typing import Any
 from .. import locations, stages
 from ..blender import find_program
 from ..console import Console
-from ..errors import BlenderError, FormatError, InstallError, ShotGopherError, UsageError
+from ..errors import BlenderError, InstallError, ShotGopherError, UsageError
 from ..events import Event, Record
 from ..groups import usable_versions
 from ..host import Host
@@ -21,10 +21,10 @@ from ..host_python import choose
 from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
 from ..options import add_arguments, from_mapping, specs
 from ..plates import resolve_plate, shot_title
-from ..shot import Shot, folder_name, read_json
+from ..shot import Shot, folder_name
 from ..stages import PLANNED, STAGES
 from ..table import table
-from .jobs import cancel_and_wait
+from .jobs import cancel_and_wait, solve_cells
 from .stages import list_stages
 
 POLL_INTERVAL = 0.1
@@ -150,7 +150,7 @@ def _run_plate(
     follow(job, console)
     console.line(summary(job))
     status = EXIT_STATUS.get(job.snapshot.state, 1)
-    return status, (name, job.snapshot.state.value, *_solve_cells(job), job.snapshot.reason)
+    return status, (name, job.snapshot.state.value, *solve_cells(job.snapshot), job.snapshot.reason)
 
 
 def make_request(
@@ -236,12 +236,3 @@ def summary(job: Job) -> str:
     if snapshot.state in (JobState.FAILED, JobState.LOST):
         lines.append(f"  log: {job.log}")
     return "\n".join(lines)
-
-
-def _solve_cells(job: Job) -> tuple[str, str]:
-    """Frames solved and mean error, from solve.json; blank when there is none."""
-    try:
-        solve = read_json(Shot(Path(job.snapshot.shot)).solve_file)
-        return f"{len(solve['solved'])}/{len(solve['frames'])}", f"{solve['mean_error_px']:.2f} px"
-    except (FormatError, KeyError, TypeError):
-        return "", ""

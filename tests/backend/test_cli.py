@@ -187,6 +187,7 @@ def _once_more_changes_nothing(home: Path, shot: Shot, words: tuple[str | Path, 
     status, out, _err = call(home, "jobs")
     assert status == 0
     assert out.count("finished") == 2
+    assert out.count(f"{FRAMES}/{FRAMES}  ") == 2
     status, out, _err = call(home, "stages", shot.path)
     assert out.count("current") == 3
 
