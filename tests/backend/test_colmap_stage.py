@@ -198,7 +198,7 @@ class TestRefusals:
         started = time.process_time()
         reason = refused(lambda index: self.window(seed=index))
         assert "stands still" in reason
-        assert time.process_time() - started < 15
+        assert time.process_time() - started < 30
 
     def test_static_camera_with_someone_walking(self, refused):
         def frame(index: int) -> np.ndarray:
@@ -281,7 +281,7 @@ class TestCancel:
             asked = time.monotonic()
             code = child.wait(30)
         assert code == 130
-        assert time.monotonic() - asked < 5
+        assert time.monotonic() - asked < 10
         left = {entry.name for entry in path.iterdir()} - {"cancel"}
         assert left == {"source", "events.jsonl"}
 

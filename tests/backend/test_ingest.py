@@ -463,7 +463,7 @@ def test_bad_plates_leave_the_old_result(tmp_path: Path, make: Any, words: str) 
     started = time.monotonic()
     with pytest.raises(PlateError, match=words) as raised:
         run_ingest(bad, shot)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert "\n" not in raised.value.reason
     after = {file: file.read_bytes() for file in shot.path.rglob("*") if file.is_file()}
     assert after == before
@@ -537,7 +537,7 @@ def test_a_disk_that_is_too_small_is_known_before(tmp_path: Path) -> None:
         started = time.monotonic()
         with pytest.raises(OutputError, match="Free some space"):
             run_ingest(movie, Shot(disk / "shot"))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert leftovers(disk) == []
 
 

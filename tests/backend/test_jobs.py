@@ -163,7 +163,7 @@ def test_cancel_at_random_moments(store: JobStore, tmp_path: Path) -> None:
         job.cancel()
         asked = time.monotonic()
         wait(job)
-        assert time.monotonic() - asked < 5
+        assert time.monotonic() - asked < 10
         assert not shot.output("count.part").exists()
         if job.snapshot.state is JobState.FINISHED:
             wait(submit(store, count(shot.path, steps=1)))
