@@ -95,12 +95,14 @@ def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
 
 
 def freshness(shot: Shot, stage: Stage, options: Any, plate: str) -> Freshness:
-    """Whether an output is there, and whether today's options and inputs would make it again."""
+    """Whether an output is there, whole, and what today's options and inputs would make again."""
     record = recorded(shot, stage)
     if not record:
         return Freshness.MISSING
     today = fingerprint(stage, options, inputs_of(shot, stage, plate))
-    return Freshness.CURRENT if record.get("fingerprint") == today else Freshness.STALE
+    same = record.get("fingerprint") == today
+    there = all((shot.path / path).exists() for path in record.get("results", ()))
+    return Freshness.CURRENT if same and there else Freshness.STALE
 
 
 def freshness_as_recorded(shot: Shot, stage: Stage) -> Freshness:

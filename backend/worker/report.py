@@ -30,6 +30,7 @@ class Report:
         self._last_progress = 0.0
         self._shield = 0
         self.cancel_requested = False
+        self.results: list[str] = []
 
     def status(self, text: str) -> None:
         self.check()
@@ -48,7 +49,8 @@ class Report:
         self._events.write(Event.PROGRESS, done=done, total=total, unit=unit)
 
     def result(self, path: str, kind: str) -> None:
-        """A finished file or folder, relative to the shot."""
+        """A finished file or folder, relative to the shot. `results` keeps the paths."""
+        self.results.append(path)
         self._events.write(Event.RESULT, path=path, kind=kind)
 
     def check(self) -> None:

@@ -242,7 +242,9 @@ def _run_stage(
             outputs.writing(shot, stage, options, inputs, report.uninterrupted())
         )
         module = importlib.import_module(f".stages.{stage.name}", __package__)
+        report.results.clear()
         module.run(Context(shot, options, plate, request.blender, part, report, record))
+        record["results"] = list(report.results)
 
 
 def _may_stay(

@@ -174,7 +174,7 @@ def test_from_plate_to_scene(home: Path, plate: Path, tmp_path: Path) -> None:
     assert shot.contact_sheet.is_file()
     solve = json.loads(shot.solve_file.read_text())
     assert len(solve["solved"]) == FRAMES
-    _once_more_changes_nothing(home, shot, words)
+    _once_more_changes_nothing(home, shot, (*words, "--blend", blend))
     _a_failed_solve_keeps_the_old_one(home, shot)
 
 
@@ -190,6 +190,9 @@ def _once_more_changes_nothing(home: Path, shot: Shot, words: tuple[str | Path, 
     assert out.count(f"{FRAMES}/{FRAMES}  ") == 2
     status, out, _err = call(home, "stages", shot.path)
     assert out.count("current") == 3
+    Path(words[-1]).unlink()
+    status, out, _err = call(home, "stages", shot.path)
+    assert "scene      stale" in out
 
 
 def _a_failed_solve_keeps_the_old_one(home: Path, shot: Shot) -> None:
