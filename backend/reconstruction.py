@@ -8,7 +8,7 @@ m observations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,11 @@ class CameraModel:
         """fx, fy. Raises FormatError for a panorama, which has none."""
         named = self._lens()
         return (named["f"], named["f"]) if "f" in named else (named["fx"], named["fy"])
+
+    def with_focal(self, fx: float, fy: float) -> CameraModel:
+        """The same lens zoomed: another focal length, everything else as it is."""
+        values = self.named() | ({"f": fx} if "f" in self.named() else {"fx": fx, "fy": fy})
+        return replace(self, params=tuple(values[name] for name in PARAMETERS[self.model]))
 
     @property
     def center(self) -> tuple[float, float]:

@@ -6,6 +6,9 @@
     source/frames/BL_proxy/...        proxies in Blender's own layout
     roto/mask/frame_0001.png          masks: white = selected
     colmap/sparse/0/                  the solved model, as COLMAP stores it
+    colmap/tracks.npz                 the 2-D tracks that the solve is made from
+    tracks/edits.json                 what the artist changed of them
+    survey.json                       what the artist knows of the scene: ground, axes, a distance
     camera/solve.json                 the solve: quality, frame by frame; the world transform
     camera/{extrinsics,intrinsics}.json
     camera/BL_proxy/...               proxies with the solved lens distortion taken out
@@ -116,6 +119,18 @@ class Shot:
     @property
     def sparse(self) -> Path:
         return self.path / "colmap" / "sparse" / "0"
+
+    @property
+    def tracks(self) -> Path:
+        return self.path / "colmap" / "tracks.npz"
+
+    @property
+    def track_edits(self) -> Path:
+        return self.path / "tracks" / "edits.json"
+
+    @property
+    def survey(self) -> Path:
+        return self.path / "survey.json"
 
     @property
     def camera(self) -> Path:

@@ -6,7 +6,8 @@ solve.json holds everything; the other two are for programs that want a camera a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +36,61 @@ class FrameState(str, Enum):
     UNSOLVED = "unsolved"
 
 
+class Motion(str, Enum):
+    """What kind of camera move was solved."""
+
+    MOVING = "moving"
+    TRIPOD = "tripod"
+
+
+class Grade(str, Enum):
+    """How far the solve can be relied on."""
+
+    GOOD = "good"
+    FAIR = "fair"
+    POOR = "poor"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What can be said of a solve without knowing the truth.
+
+    reason       why this kind of camera move and lens was solved, in a sentence
+    grade        `advice` are sentences on how to do better; empty when there is nothing to do
+    focal_sigma  standard deviation of the focal length over the focal length; 0 when it was given
+    parallax     degrees; the median over points of the widest angle they are seen under; 0 for a
+                 tripod solve
+    coverage     share of the picture's cells (8 x 8 a frame) with a track, mean over frames
+    """
+
+    motion: Motion
+    reason: str
+    grade: Grade
+    advice: tuple[str, ...] = ()
+    focal_sigma: float = 0.0
+    parallax: float = 0.0
+    coverage: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {
+            "motion": self.motion.value,
+            "grade": self.grade.value,
+            "advice": list(self.advice),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Quality:
+        return cls(
+            motion=Motion(data["motion"]),
+            reason=str(data["reason"]),
+            grade=Grade(data["grade"]),
+            advice=tuple(str(text) for text in data["advice"]),
+            focal_sigma=float(data["focal_sigma"]),
+            parallax=float(data["parallax"]),
+            coverage=float(data["coverage"]),
+        )
+
+
 @dataclass(frozen=True)
 class FrameSolve:
     """One plate frame: `error` is the mean reprojection error in px over `observations` points.
@@ -54,6 +110,8 @@ class Solve:
 
     `track` covers the solved and interpolated frames, in the shot's world; `frames` has every
     plate frame. `world` took COLMAP's world to the shot's; `world_note` says how it was found.
+    `camera` is the lens; where it zooms, that of the first solved frame, and the track has the
+    focal length of each.
     `mean_error` is over all observations, `max_error` the mean of the worst frame, both in px.
     """
 
@@ -66,7 +124,16 @@ class Solve:
     point_count: int
     mean_error: float
     max_error: float
+    quality: Quality
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def zooms(self) -> bool:
+        return bool(np.ptp(self.track.focal, axis=0).any())
+
+    def camera_at(self, index: int) -> CameraModel:
+        """The lens in one frame of the track."""
+        return self.camera.with_focal(*self.track.focal[index].tolist())
 
     def numbers(self, state: FrameState) -> list[int]:
         """The plate frames in that state."""
@@ -79,7 +146,7 @@ class Solve:
 
     def _solve_json(self) -> dict[str, Any]:
         return {
-            "schema": 1,
+            "schema": 2,
             "engine": self.engine,
             "mean_error_px": self.mean_error,
             "max_error_px": self.max_error,
@@ -87,6 +154,7 @@ class Solve:
             "solved": self.numbers(FrameState.SOLVED),
             "interpolated": self.numbers(FrameState.INTERPOLATED),
             "unsolved": self.numbers(FrameState.UNSOLVED),
+            "quality": self.quality.to_json(),
             "warnings": list(self.warnings),
             "fps": str(self.track.fps),
             "camera": self.camera.to_json(),
@@ -109,7 +177,11 @@ class Solve:
             "frames": self.track.frames.tolist(),
             "interpolated": self.numbers(FrameState.INTERPOLATED),
             "camera_to_world": matrices.tolist(),
-        }
+        } | self._focal_json()
+
+    def _focal_json(self) -> dict[str, Any]:
+        """fx, fy of each frame, only where the lens zooms."""
+        return {"focal_px": self.track.focal.tolist()} if self.zooms else {}
 
     def _intrinsics_json(self) -> dict[str, Any]:
         fx, fy = self.camera.focal
@@ -151,6 +223,7 @@ class Solve:
             point_count=int(data["points"]),
             mean_error=float(data["mean_error_px"]),
             max_error=float(data["max_error_px"]),
+            quality=Quality.from_json(data["quality"]),
             warnings=tuple(str(text) for text in data["warnings"]),
         )
 
@@ -162,10 +235,14 @@ def _track(camera: CameraModel, data: dict[str, Any], extrinsics: dict[str, Any]
         raise ValueError("frames and matrices do not match")
     if (np.diff(numbers) <= 0).any():
         raise ValueError("the frames do not ascend")
+    every = np.tile(np.array(camera.focal), (len(numbers), 1))
+    focal = np.array(extrinsics.get("focal_px", every), dtype=np.float64)
+    if focal.shape != every.shape or not (np.isfinite(focal).all() and (focal > 0).all()):
+        raise ValueError("the focal lengths do not match the frames")
     return CameraTrack(
         frames=numbers,
         matrices=with_blender_axes(matrices),
-        focal=np.tile(np.array(camera.focal), (len(numbers), 1)),
+        focal=focal,
         center=np.tile(np.array(camera.center), (len(numbers), 1)),
         solved=~np.isin(numbers, np.array(data["interpolated"], dtype=np.int64)),
         width=camera.width,

@@ -40,11 +40,76 @@ class ColmapOptions:
         label="Quality",
         flags=("-q", "--colmap-quality"),
         choices=(
-            Choice("low", "Fast preview: half-size features, near neighbors only"),
+            Choice("low", "Fast preview: fewer tracks on a smaller image"),
             Choice("medium", "Good for most shots"),
-            Choice("high", "More features, more pairs, full size"),
-            Choice("slow", "For a camera that hardly moves: every pair, small baselines allowed"),
+            Choice("high", "More tracks, checked more often: for blurred, noisy or busy plates"),
+            Choice("slow", "For a camera that hardly moves: long tracks, small baselines allowed"),
         ),
+    )
+    move: str = option(
+        "auto",
+        "How the camera moves",
+        label="Camera Move",
+        flags=("--camera-move",),
+        choices=(
+            Choice("auto", "Found out from the plate; the solve says why"),
+            Choice("free", "The camera travels"),
+            Choice("tripod", "The camera only turns, on a tripod or about its lens"),
+        ),
+    )
+    focal_length: float = option(
+        0.0,
+        "Focal length in mm, when it is known; 0 solves it",
+        label="Focal Length",
+        flags=("--focal-length",),
+        minimum=0.0,
+        maximum=5000.0,
+        unit="mm",
+    )
+    sensor_width: float = option(
+        36.0,
+        "Width of the part of the sensor that the plate shows, in mm",
+        label="Sensor Width",
+        flags=("--sensor-width",),
+        minimum=1.0,
+        maximum=200.0,
+        unit="mm",
+    )
+    zoom: str = option(
+        "auto",
+        "Whether the focal length changes during the shot",
+        label="Zoom",
+        flags=("--zoom",),
+        choices=(
+            Choice("auto", "Found out from the plate"),
+            Choice("fixed", "One focal length for the whole shot"),
+            Choice("zoom", "A focal length for each frame"),
+        ),
+    )
+    distortion: str = option(
+        "auto",
+        "How the lens bends straight lines",
+        label="Lens Distortion",
+        flags=("--distortion",),
+        choices=(
+            Choice("auto", "As many coefficients as the plate can tell"),
+            Choice("none", "No distortion: an undistorted plate or a computer's picture"),
+            Choice("k1", "One radial coefficient"),
+            Choice("k2", "Two radial coefficients"),
+            Choice("anamorphic", "Width and height of a pixel solved apart, two coefficients"),
+        ),
+        advanced=True,
+    )
+    squeeze: float = option(
+        0.0,
+        "Width over height of a pixel, such as 2 for a squeezed anamorphic plate; 0 takes the "
+        "plate's own",
+        label="Squeeze",
+        flags=("--squeeze",),
+        minimum=0.0,
+        maximum=4.0,
+        unit="factor",
+        advanced=True,
     )
     use_masks: bool = option(
         True,
@@ -52,16 +117,33 @@ class ColmapOptions:
         label="Use Masks",
         flags=("-M", "--colmap-no-masks"),
     )
+    engine: str = option(
+        "tracks",
+        "What solves the camera",
+        label="Engine",
+        flags=("--colmap-engine",),
+        choices=(
+            Choice("tracks", "Long point tracks: for every shot that is a video"),
+            Choice("sift", "Feature matching between stills: for photos and unordered frames"),
+        ),
+        advanced=True,
+    )
     max_size: int = option(
         0,
-        "Longest side of the image that features are found on, in pixels; 0 leaves it to the "
-        "quality",
+        "Longest side of the image that is tracked, in pixels; 0 leaves it to the quality",
         label="Max Image Size",
         flags=("--colmap-max-size",),
         minimum=0,
         maximum=16384,
         unit="pixels",
         subtype="PIXEL",
+        advanced=True,
+    )
+    refine: bool = option(
+        False,
+        "Adjust the last solve to the edited tracks instead of tracking anew",
+        label="Refine",
+        flags=("--refine",),
         advanced=True,
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 from backend.camera import CameraTrack, Similarity
 from backend.reconstruction import CameraModel
-from backend.solve import FrameSolve, FrameState, Solve
+from backend.solve import FrameSolve, FrameState, Grade, Motion, Quality, Solve
 from backend.worker.contact_sheet import HEADER, FramePoints, choose_frames, write_contact_sheet
 
 WIDTH, HEIGHT = 640, 360
@@ -42,6 +42,7 @@ def solve():
         point_count=3,
         mean_error=0.25,
         max_error=0.31,
+        quality=Quality(Motion.MOVING, "The camera travels.", Grade.GOOD),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from backend.camera import PLATE, UNDISTORTED_PLATE, Similarity
 from backend.errors import FormatError
 from backend.reconstruction import PARAMETERS, CameraModel
-from backend.solve import FrameSolve, FrameState, Solve
+from backend.solve import FrameSolve, FrameState, Grade, Motion, Quality, Solve
 from tests.backend.cameras import moving_track, with_gaps
 from tests.backend.readers import turn
 
@@ -48,6 +48,7 @@ def some_solve(camera: CameraModel = RADIAL) -> Solve:
         point_count=1234,
         mean_error=0.61,
         max_error=1.9,
+        quality=Quality(Motion.MOVING, "The camera travels.", Grade.GOOD),
         warnings=("Little parallax — übel",),
     )
 

@@ -21,7 +21,7 @@ from shot_gopher.backend.camera import (
 from shot_gopher.backend.formats.colmap import write_model
 from shot_gopher.backend.reconstruction import CameraModel, Observations, Points, Reconstruction
 from shot_gopher.backend.shot import FRAME_PATTERN, Plate, Shot, write_json
-from shot_gopher.backend.solve import FrameSolve, FrameState, Solve
+from shot_gopher.backend.solve import FrameSolve, FrameState, Grade, Motion, Quality, Solve
 
 PINHOLE = CameraModel("PINHOLE", 1920, 1080, (1500.0, 1500.0, 960.0, 540.0))
 
@@ -144,6 +144,7 @@ def _save(
         point_count=points,
         mean_error=0.3,
         max_error=0.5,
+        quality=Quality(Motion.MOVING, "The camera travels.", Grade.GOOD),
     ).save(shot.camera)
     plate = Plate(
         source="made up",

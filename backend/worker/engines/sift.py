@@ -15,6 +15,7 @@ import numpy as np
 import pycolmap
 
 from ...errors import SolveError
+from ...solve import Grade, Motion, Quality
 from ..masks import write_colmap_masks
 from ..report import Report
 from . import Solution, SolveInput, diagnosis
@@ -117,7 +118,17 @@ class _Run:
             "turn_share": round(self.turn.share, 3),
             "pycolmap": pycolmap.__version__,
         }
-        return Solution(reconstruction, tuple(self.warnings), record)
+        return Solution(
+            reconstruction, self._quality(), warnings=tuple(self.warnings), record=record
+        )
+
+    def _quality(self) -> Quality:
+        return Quality(
+            motion=Motion.MOVING,
+            reason="Feature matching solves a traveling camera.",
+            grade=Grade.POOR if self.warnings else Grade.FAIR,
+            advice=tuple(self.warnings),
+        )
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)

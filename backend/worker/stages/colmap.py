@@ -27,15 +27,16 @@ from ...camera import (
 )
 from ...errors import Remedy, SolveError
 from ...formats import write_all
-from ...formats.colmap import write_model
+from ...formats.colmap import read_model, write_model
 from ...plates import ranges
 from ...reconstruction import Observations, Reconstruction
 from ...shot import Plate, Shot, frame_number
 from ...solve import FrameSolve, FrameState, Solve
 from ...stages import ColmapOptions
+from ...tracks import TrackEdits, Tracks
 from ...world import guess_world
 from ..contact_sheet import FramePoints, write_contact_sheet
-from ..engines import CameraSolver, Solution, SolveInput
+from ..engines import CameraSolver, Prior, Solution, SolveInput
 from ..engines.sift import SiftSolver
 from ..masks import find_masks, missing_masks
 from ..projection import Projections, project_observations
@@ -55,14 +56,35 @@ def run(context: Context[ColmapOptions]) -> None:
     work.mkdir()
     warnings: list[str] = []
     masks = _masks(context, frames, warnings)
-    task = SolveInput(frames, plate.width, plate.height, masks, context.options, work)
+    task = SolveInput(
+        frames=frames,
+        width=plate.width,
+        height=plate.height,
+        masks=masks,
+        options=context.options,
+        work=work,
+        aspect=context.options.squeeze or float(plate.pixel_aspect),
+        prior=_prior(context.shot) if context.options.refine else None,
+    )
     solution = solver.solve(task, context.report)
     context.report.status("Writing the solve")
     solved = _Solved.of(solution.reconstruction)
     solve = _solve(solver.name, plate, solution, solved, warnings, context.report)
     _write(context, frames, solved, solve)
+    if solution.tracks is not None:
+        solution.tracks.save(context.part.folder("colmap") / context.shot.tracks.name)
     shutil.rmtree(work)
     context.record.update(_record(solver.name, solution, solve))
+
+
+def _prior(shot: Shot) -> Prior:
+    """The last solve with its tracks as the artist left them. Raises SolveError, FormatError."""
+    if not shot.tracks.is_file():
+        raise SolveError(
+            "There are no tracks to refine: track the camera first.", Remedy.TRACK_CAMERA
+        )
+    tracks = Tracks.load(shot.tracks).edited(TrackEdits.load(shot.track_edits))
+    return Prior(read_model(shot.sparse, observations=True), tracks)
 
 
 def _frames(shot: Shot, plate: Plate) -> dict[int, Path]:
@@ -144,13 +166,14 @@ def _solve(
     report: Report,
 ) -> Solve:
     world, note = guess_world(solved.centers, solved.rotations, solved.model.points.positions)
-    lens = solved.model.cameras[int(solved.model.camera_ids[0])]
+    lenses = [solved.model.cameras[id_] for id_ in solved.model.camera_ids.tolist()]
+    lens = lenses[0]
     count = len(solved.numbers)
     track = CameraTrack(
         frames=solved.numbers,
         matrices=matrices_from_colmap(solved.rotations, solved.model.translations, world),
-        focal=np.tile(lens.focal, (count, 1)),
-        center=np.tile(lens.center, (count, 1)),
+        focal=np.array([each.focal for each in lenses]),
+        center=np.array([each.center for each in lenses]),
         solved=np.ones(count, dtype=np.bool_),
         width=lens.width,
         height=lens.height,
@@ -170,6 +193,7 @@ def _solve(
         point_count=len(solved.model.points.ids),
         mean_error=float(solved.projections.error.mean()),
         max_error=float(solved.errors().max()),
+        quality=solution.quality,
         warnings=(*warnings, *solution.warnings),
     )
 
