@@ -44,7 +44,8 @@ class Plate:
 
     `frames` are the plate frame numbers that exist, ascending; `source_indices` (0-based position
     in the movie or sequence) and `times` (seconds from the first frame) run along with them.
-    `fps` is exact. `pixel_aspect` is width over height of a pixel.
+    `fps` is exact. `pixel_aspect` is width over height of a pixel. `focal_hint` is the focal length
+    in px that the source's metadata names, 0 when it names none.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Plate:
     times: tuple[float, ...]
     pixel_aspect: Fraction = Fraction(1)
     missing: tuple[int, ...] = ()
+    focal_hint: float = 0.0
 
     @property
     def first_frame(self) -> int:
@@ -85,6 +87,7 @@ class Plate:
                 times=tuple(float(time) for time in data["times"]),
                 pixel_aspect=Fraction(data["pixel_aspect"]),
                 missing=tuple(int(number) for number in data["missing"]),
+                focal_hint=float(data.get("focal_hint", 0.0)),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise FormatError(f"shot.json is damaged: {error!r}.") from error

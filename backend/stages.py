@@ -192,6 +192,7 @@ STAGES: dict[str, Stage] = {
             options=IngestOptions,
             needs=(),
             makes=("source",),
+            version=2,
         ),
         Stage(
             name="colmap",
@@ -200,6 +201,7 @@ STAGES: dict[str, Stage] = {
             options=ColmapOptions,
             needs=("ingest",),
             makes=("colmap", "camera"),
+            version=2,
         ),
         Stage(
             name="scene",

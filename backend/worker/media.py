@@ -5,8 +5,8 @@ decoded but the first frame."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ class Movie:
     """A movie's video stream.
 
     `ticks` are the times of its frames in units of `time_base` seconds, ascending, one each frame
-    that the container holds; `rate` is exact, or the average when `constant` is false.
+    that the container holds; `rate` is exact, or the average when `constant` is false. `metadata`
+    are the container's and the stream's tags.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Movie:
     constant: bool
     time_base: Fraction
     ticks: tuple[int, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def frame_count(self) -> int:
@@ -89,7 +91,8 @@ def probe_movie(path: Path) -> Movie:
         hints = (stream.average_rate, stream.base_rate, stream.guessed_rate)
         rate, constant = frame_rate(ticks, time_base, [Fraction(hint) for hint in hints if hint])
         picture = _picture(container, stream, path)
-    return Movie(path, picture, rate, constant, time_base, ticks)
+        metadata = dict(container.metadata) | dict(stream.metadata)
+    return Movie(path, picture, rate, constant, time_base, ticks, metadata)
 
 
 def probe_image(path: Path) -> Picture:

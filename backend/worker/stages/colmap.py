@@ -64,6 +64,7 @@ def run(context: Context[ColmapOptions]) -> None:
         options=context.options,
         work=work,
         aspect=context.options.squeeze or float(plate.pixel_aspect),
+        hint=plate.focal_hint or None,
         prior=_prior(context.shot) if context.options.refine else None,
     )
     solution = solver.solve(task, context.report)

@@ -35,6 +35,7 @@ from ..extraction import (
     extract_sequence,
     keep_whole,
 )
+from ..focal_hint import image_focal, movie_focal
 from ..media import Movie, Picture, probe_image, probe_movie
 from ..report import Context, Report
 
@@ -159,7 +160,15 @@ def _plate(intake: _Intake, extraction: Extraction, report: Report) -> Plate:
         times=times,
         pixel_aspect=intake.picture.pixel_aspect,
         missing=missing,
+        focal_hint=_focal_hint(intake),
     )
+
+
+def _focal_hint(intake: _Intake) -> float:
+    picture = intake.picture
+    if intake.movie is None:
+        return image_focal(intake.source.path)
+    return movie_focal(intake.movie.metadata, picture.width, picture.height)
 
 
 def _sequence_map(
