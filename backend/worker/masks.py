@@ -49,7 +49,7 @@ def write_colmap_masks(
     folder.mkdir(parents=True, exist_ok=True)
     whole = _png(np.full(size[::-1], 255, np.uint8))
     for frame, image in frames.items():
-        data = _png(colmap_mask(_read(wanted[frame], size))) if frame in wanted else whole
+        data = _png(colmap_mask(read_mask(wanted[frame], size))) if frame in wanted else whole
         (folder / f"{image.name}.png").write_bytes(data)
     return folder
 
@@ -62,7 +62,7 @@ def colmap_mask(selected: Mask) -> Mask:
     return np.where(ignored > 0, 0, 255).astype(np.uint8)
 
 
-def _read(path: Path, size: tuple[int, int]) -> Mask:
+def read_mask(path: Path, size: tuple[int, int]) -> Mask:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
     if mask is None:

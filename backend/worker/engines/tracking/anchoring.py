@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registers many small patches to one picture at once, to a few hundredths of a pixel.
+
+Inverse-compositional affine alignment (Baker and Matthews, "Lucas-Kanade 20 Years On", 2004) with
+a Gaussian window; gain and bias of the gray levels are projected out (Hager and Belhumeur, 1998).
+All that depends on the reference patch alone is computed once, so that a step is one `cv2.remap`
+and one product for all patches together.
+
+n patches of p samples; a warp is `center + shape @ sample`, positions have (0, 0) at the middle of
+the first pixel, as in OpenCV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from ....camera import Integers
+from ....tracks import Floats
+from .records import Booleans
+
+_GRID = np.float32(32)
+"""`cv2.remap` rounds positions to 1 / 32 px: patches are sampled where that rounds nothing."""
+
+_SETTLED = 0.05
+"""Px; a smaller step ends the registration of a patch."""
+
+_DAMPING = 0.02
+"""Of the affine part, over the mean of its curvature."""
+
+_STEEPEST = 4.0
+"""Px, the farthest that one step may go: farther away the patch is lost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The samples of a patch: a disc, weighted by a Gaussian.
+
+    samples  (p, 2) px from the center
+    weights  (p,), sum 1
+    """
+
+    radius: int
+
+    @cached_property
+    def inside(self) -> Booleans:
+        """(side, side), the samples of the square that belong to the disc."""
+        axis = np.arange(-self.radius, self.radius + 1)
+        return np.asarray(np.hypot(axis[:, None], axis[None]) <= self.radius + 0.5)
+
+    @cached_property
+    def samples(self) -> Floats:
+        rows, columns = np.nonzero(self.inside)
+        samples: Floats = np.stack([columns, rows], 1).astype(np.float32)
+        return samples - np.float32(self.radius)
+
+    @cached_property
+    def weights(self) -> Floats:
+        reach = 0.55 * self.radius
+        weights: Floats = np.exp(-np.square(self.samples).sum(1) / (2 * reach**2))
+        return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """What patches are registered to.
+
+    design  (n, 7, p): rows 0 to 5 give the step (x, y, and shape xx, xy, yx, yy), 6 the gain
+    spread  (n,) weighted standard deviation of the gray levels
+    unit    (n,) px of position error for each gray level of noise
+    """
+
+    design: Floats
+    spread: Floats
+    unit: Floats
+
+    def __len__(self) -> int:
+        return len(self.design)
+
+    def take(self, index: Integers) -> References:
+        return References(*(getattr(self, part.name)[index] for part in fields(self)))
+
+    def put(self, index: Integers, other: References) -> None:
+        """Replaces some in place."""
+        for part in fields(self):
+            getattr(self, part.name)[index] = getattr(other, part.name)
+
+    @staticmethod
+    def joined(first: References, second: References) -> References:
+        return References(
+            *(
+                np.concatenate([getattr(first, part.name), getattr(second, part.name)])
+                for part in fields(References)
+            )
+        )
+
+
+def references(values: Floats, window: Window) -> References:
+    """References of square patches (n, side + 2, side + 2): one sample of border for gradients."""
+    inside = window.inside
+    middle = values[:, 1:-1, 1:-1][:, inside]
+    across = (values[:, 1:-1, 2:] - values[:, 1:-1, :-2])[:, inside] / 2
+    down = (values[:, 2:, 1:-1] - values[:, :-2, 1:-1])[:, inside] / 2
+    x, y = window.samples.T / np.float32(window.radius)
+    steepest = np.stack([across, down, across * x, across * y, down * x, down * y], axis=1)
+    weights = window.weights
+    level = middle - (middle @ weights)[:, None]
+    variance = np.maximum(np.square(level) @ weights, 1e-6)
+    gain = level * weights / variance[:, None]
+    steepest -= (steepest @ weights)[:, :, None]
+    steepest -= np.einsum("nkp,np->nk", steepest, gain)[:, :, None] * level[:, None]
+    step = _inverse_curvature(steepest, weights) @ (steepest * weights)
+    step[:, 2:] /= window.radius
+    unit = np.sqrt(np.square(step[:, :2]).sum(axis=(1, 2)) / 2)
+    design = np.concatenate([step, gain[:, None]], axis=1)
+    return References(np.ascontiguousarray(design), np.sqrt(variance), unit)
+
+
+def _inverse_curvature(steepest: Floats, weights: Floats) -> Floats:
+    curvature = np.matmul(steepest * weights, steepest.transpose(0, 2, 1))
+    diagonal = np.einsum("nkk->nk", curvature)
+    floor = np.float32(1e-3) + np.float32(1e-4) * diagonal.mean(axis=1)
+    diagonal += floor[:, None]
+    diagonal[:, 2:] += np.float32(_DAMPING) * diagonal[:, 2:].mean(axis=1, keepdims=True)
+    return positive_inverses(curvature)
+
+
+def positive_inverses(matrices: Floats) -> Floats:
+    """Of positive definite matrices (n, k, k), by Gauss and Jordan on all of them at once."""
+    left = np.ascontiguousarray(matrices.transpose(1, 2, 0), dtype=np.float64)
+    for pivot in range(len(left)):
+        scale = 1 / left[pivot, pivot]
+        left[pivot, pivot] = 1
+        left[pivot] *= scale
+        column = left[:, pivot].copy()
+        column[pivot] = 0
+        left[:, pivot] = np.where(np.arange(len(left))[:, None] == pivot, left[pivot, pivot], 0)
+        left -= column[:, None] * left[pivot]
+    return np.ascontiguousarray(left.transpose(2, 0, 1), dtype=np.float32)
+
+
+def cut_out(image: Floats, centers: Integers, reach: int) -> Floats:
+    """Square patches (n, 2 reach + 1, 2 reach + 1) around whole pixels (n, 2) of the picture.
+
+    What lies outside the picture repeats its border.
+    """
+    axis = np.arange(-reach, reach + 1)
+    rows = np.clip(centers[:, 1, None] + axis, 0, image.shape[0] - 1)
+    columns = np.clip(centers[:, 0, None] + axis, 0, image.shape[1] - 1)
+    return np.asarray(image[rows[:, :, None], columns[:, None, :]])
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Where patches are found.
+
+    center       (n, 2)
+    shape        (n, 2, 2)
+    correlation  (n,) -1..1 with the reference
+    gain         (n,) contrast over that of the reference
+    residual     (n,) standard deviation of what is left, in the reference's gray levels
+    """
+
+    center: Floats
+    shape: Floats
+    correlation: Floats
+    gain: Floats
+    residual: Floats
+
+    def take(self, index: Integers) -> Registration:
+        return Registration(*(getattr(self, part.name)[index] for part in fields(self)))
+
+
+def register(
+    image: Floats,
+    patches: References,
+    window: Window,
+    center: Floats,
+    shape: Floats,
+    steps: int,
+) -> Registration:
+    """Registers every patch from the warp given. Patches that have settled are left alone."""
+    found = Registration(
+        center.astype(np.float32),
+        shape.astype(np.float32),
+        *(np.zeros(len(patches), np.float32) for _ in range(3)),
+    )
+    active = np.arange(len(patches))
+    for _ in range(steps):
+        if not len(active):
+            break
+        whole = len(active) == len(patches)
+        part = patches if whole else patches.take(active)
+        moved = _step(image, part, window, found, active)
+        active = active[moved > _SETTLED]
+    return found
+
+
+def _step(
+    image: Floats, patches: References, window: Window, found: Registration, index: Integers
+) -> Floats:
+    """One step of the patches `index`, written to `found`; returns how far each moved in px."""
+    center = np.rint(found.center[index] * _GRID) / _GRID
+    shape = found.shape[index]
+    seen = _sampled(image, window, center, shape)
+    answer = np.einsum("nkp,np->nk", patches.design, seen)
+    mean = seen @ window.weights
+    spread = np.sqrt(np.maximum(np.square(seen) @ window.weights - mean**2, 1e-6))
+    gain = answer[:, 6]
+    found.gain[index] = gain
+    found.correlation[index] = correlation = gain * patches.spread / spread
+    sure = np.clip(correlation, 0.1, 1)
+    found.residual[index] = patches.spread * np.sqrt(1 - sure**2) / sure
+    step = answer[:, :6] / np.maximum(gain, 0.05)[:, None]
+    length = np.hypot(step[:, 0], step[:, 1])
+    step *= np.minimum(1, _STEEPEST / np.maximum(length, 1e-6))[:, None]
+    found.shape[index] = turned = shape @ inverses(
+        np.eye(2, dtype=np.float32) + step[:, 2:].reshape(-1, 2, 2)
+    )
+    moved = center - np.einsum("nij,nj->ni", turned, step[:, :2])
+    change = moved - found.center[index]
+    found.center[index] = moved
+    return np.asarray(np.hypot(change[:, 0], change[:, 1]))
+
+
+def _sampled(image: Floats, window: Window, center: Floats, shape: Floats) -> Floats:
+    """(n, p) gray levels under the warped patches."""
+    x, y = (
+        shape[:, row, :1] * window.samples[:, 0]
+        + shape[:, row, 1:] * window.samples[:, 1]
+        + center[:, row, None]
+        for row in (0, 1)
+    )
+    return np.asarray(
+        cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32
+    )
+
+
+def determinants(shape: Floats) -> Floats:
+    """Of matrices (n, 2, 2)."""
+    return np.asarray(shape[:, 0, 0] * shape[:, 1, 1] - shape[:, 0, 1] * shape[:, 1, 0])
+
+
+def stretches(shape: Floats) -> Floats:
+    """(n,) larger over smaller singular value of matrices (n, 2, 2)."""
+    area = np.maximum(np.abs(determinants(shape)), np.float32(1e-6))
+    half = np.maximum(np.square(shape).sum(axis=(1, 2)) / (2 * area), 1)
+    return np.asarray(half + np.sqrt(half**2 - 1))
+
+
+def expected_error(patches: References, found: Registration) -> Floats:
+    """(n,) px in the picture, from what is left of the gray levels.
+
+    A patch that had to be stretched is less sure: often it is an edge that slides along itself.
+    """
+    size = np.sqrt(np.abs(determinants(found.shape)))
+    return np.asarray(patches.unit * found.residual * size * stretches(found.shape))
+
+
+def inverses(shape: Floats) -> Floats:
+    """Of matrices (n, 2, 2), those without one aside."""
+    determinant = determinants(shape)
+    determinant = np.where(np.abs(determinant) < 0.1, np.float32(0.1), determinant)
+    turned = np.stack([shape[:, 1, 1], -shape[:, 0, 1], -shape[:, 1, 0], shape[:, 0, 0]], axis=1)
+    return np.asarray((turned / determinant[:, None]).reshape(-1, 2, 2), dtype=np.float32)
