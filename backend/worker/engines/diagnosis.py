@@ -163,11 +163,16 @@ def refuse_static(pairs: Iterable[Matches], size: int) -> None:
     shifts = [pair.shift() for pair in pairs if len(pair.first) >= _MIN_MATCHES]
     moved = float(np.percentile(shifts, 80)) if shifts else np.inf
     if moved < _STATIC_SHIFT * size:
-        raise SolveError(
-            f"The camera stands still: over the whole shot the picture moves by {moved:.1f} px, "
-            "so there is no camera move to solve. Use a plain, unmoving camera for this shot, or "
-            "take in a part where the camera travels."
-        )
+        raise SolveError(stands_still(moved))
+
+
+def stands_still(moved: float) -> str:
+    """What to tell of a locked-off shot whose picture moves by so many px."""
+    return (
+        f"The camera stands still: over the whole shot the picture moves by {moved:.1f} px, "
+        "so there is no camera move to solve. Use a plain, unmoving camera for this shot, or "
+        "take in a part where the camera travels."
+    )
 
 
 def refuse_unmatched(pairs: Iterable[Matches], expected: int) -> None:

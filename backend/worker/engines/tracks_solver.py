@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The solver for plates: long point tracks, and one adjustment over all frames."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ...errors import SolveError
+from ...plates import ranges
+from ...solve import Grade, Motion, Quality
+from ...tracks import Tracks
+from ..report import Report
+from . import Solution, SolveInput, diagnosis
+from .solving import quality
+from .solving.finish import Clock, Finished
+from .solving.halves import compared
+from .solving.marks import Marks, marks_of
+from .solving.moving import LensWish, Moving, MovingSolve
+from .solving.output import point_colors, reconstruction, with_errors
+from .solving.presets import PRESETS
+from .solving.refine import refined, scene_of
+from .solving.shot_kind import Kind, Verdict, classify
+from .solving.tripod import TripodLens, solve_tripod
+from .tracking import Faults, Tracking, track
+
+MIN_FRAMES = 5
+
+_BRIDGED = 25
+"""Marks below which a frame's pose counts as weakly held."""
+
+
+class TrackSolver:
+    """Long tracks, adjusted together: a traveling camera or one on a tripod."""
+
+    name = "tracks"
+
+    def solve(self, task: SolveInput, report: Report) -> Solution:
+        if len(task.frames) < MIN_FRAMES:
+            raise SolveError(
+                f"This plate has {len(task.frames)} frames; a camera solve needs at least "
+                f"{MIN_FRAMES}. Take in a longer part of the shot."
+            )
+        run = _Run(task, report)
+        return run.solution() if task.prior is None else run.refined()
+
+
+class _Run:
+    """One solve, from frames to solution."""
+
+    def __init__(self, task: SolveInput, report: Report) -> None:
+        self.task, self.report = task, report
+        self.preset = PRESETS[task.options.quality]
+        self.numbers = sorted(task.frames)
+        self.warnings: list[str] = []
+        self.record: dict[str, Any] = {}
+
+    def solution(self) -> Solution:
+        """Tracks the plate and solves it as what it is."""
+        tracking = self._tracked()
+        self._tell_faults(tracking.faults)
+        self.report.status("Looking at the camera's move")
+        verdict = self._verdict(tracking.tracks)
+        if self._is_tripod(verdict):
+            return self._tripod(tracking.tracks, verdict.reason)
+        return self._moving(tracking.tracks, verdict)
+
+    def refined(self) -> Solution:
+        """Adjusts the prior solve to the edited tracks. Raises SolveError without one."""
+        prior = self.task.prior
+        if prior is None:
+            raise SolveError("There is no solve to refine: track the camera first.")
+        self.report.status("Adjusting the solve to the edited tracks")
+        if not prior.reconstruction.translations.any():
+            return self._tripod(prior.tracks, "The solve that is refined is one of a tripod shot.")
+        marks = self._marks(prior.tracks)
+        scene = scene_of(prior.reconstruction, prior.tracks, marks, self.numbers, self.task.aspect)
+        clock = Clock()
+        done = refined(
+            marks, scene, self._wish(), self.preset, self.report.check, prior.tracks.manual, clock
+        )
+        self.record["solve_seconds"] = clock.seconds
+        keys = np.flatnonzero(done.scene.placed)[:: self.preset.gap // 2].tolist()
+        reason = "The solve that is refined is one of a traveling camera."
+        return self._delivered(done, keys, marks, prior.tracks, reason)
+
+    def _warn(self, text: str) -> None:
+        if text:
+            self.warnings.append(text)
+            self.report.warning(text)
+
+    def _tracked(self) -> Tracking:
+        task = self.task
+        self.report.status("Tracking points")
+        before = time.process_time()
+        settings = self.preset.track
+        if task.options.max_size:
+            settings = replace(settings, max_size=task.options.max_size)
+        found = track(task.frames, task.masks, task.width, task.height, settings, self.report)
+        self.record["track_seconds"] = round(time.process_time() - before, 3)
+        self.record["tracks"] = len(found.tracks.ids)
+        return found
+
+    def _tell_faults(self, faults: Faults) -> None:
+        """Warns of what is wrong with the plate, and leaves out what lies beyond a cut."""
+        cuts = faults.frames[faults.cuts].tolist()
+        if cuts:
+            self._keep_longest([number for number in cuts if number != self.numbers[0]])
+        repeated = faults.frames[faults.duplicates].tolist()
+        if repeated:
+            self._warn(
+                f"{len(repeated)} frames repeat the frame before them ({ranges(repeated)}): the "
+                "plate may have been converted from another frame rate."
+            )
+        if faults.interlaced:
+            self._warn("The plate is interlaced: deinterlace it first for an exact solve.")
+
+    def _keep_longest(self, cuts: list[int]) -> None:
+        """Of the shots that cuts part the plate into, the longest is solved."""
+        edges = [self.numbers[0], *cuts, self.numbers[-1] + 1]
+        shots = [
+            [number for number in self.numbers if start <= number < end]
+            for start, end in pairwise(edges)
+        ]
+        longest = max(shots, key=len)
+        if len(longest) == len(self.numbers):
+            return
+        if len(longest) < MIN_FRAMES:
+            raise SolveError(
+                f"The plate is cut too often ({ranges(cuts)}) to be solved: take in one shot."
+            )
+        self.numbers = longest
+        self._warn(
+            f"The plate has a cut at frame {ranges(cuts)}: only its longest shot "
+            f"({ranges(longest)}) is solved. Set up each shot by itself for the others."
+        )
+
+    def _verdict(self, tracks: Tracks) -> Verdict:
+        """What kind of shot it is. Raises SolveError for one that holds no camera move."""
+        task = self.task
+        before = time.process_time()
+        verdict = classify(
+            tracks,
+            self.numbers,
+            task.width,
+            task.height,
+            focal=task.known_focal,
+            aspect=task.aspect,
+            zoom=task.options.zoom,
+        )
+        self.record["shot"] = verdict.to_json()
+        self.record["kind_seconds"] = round(time.process_time() - before, 3)
+        plane_with_lens = verdict.kind is Kind.PLANAR and task.known_focal is not None
+        if verdict.refusal and not plane_with_lens:
+            raise SolveError(verdict.refusal)
+        self._warn(verdict.warning)
+        self._warn(verdict.against(task.options.move))
+        return verdict
+
+    def _is_tripod(self, verdict: Verdict) -> bool:
+        move = self.task.options.move
+        return move == "tripod" or (move == "auto" and verdict.motion is Motion.TRIPOD)
+
+    def _marks(self, tracks: Tracks) -> Marks:
+        task = self.task
+        return marks_of(tracks, self.numbers, task.width, task.height, task.aspect)
+
+    def _wish(self) -> LensWish:
+        task = self.task
+        known, hint = task.known_focal, task.hint
+        return LensWish(
+            known=known * task.aspect if known else None,
+            hint=hint * task.aspect if hint else None,
+            zoom=task.options.zoom,
+            distortion=task.options.distortion,
+        )
+
+    def _tripod(self, tracks: Tracks, reason: str) -> Solution:
+        task, options = self.task, self.task.options
+        self.report.status("Solving the turns of the camera")
+        before = time.process_time()
+        lens = TripodLens(
+            known=task.known_focal,
+            hint=task.hint,
+            zoom=options.zoom,
+            distortion=options.distortion,
+            aspect=task.aspect,
+        )
+        solved = solve_tripod(tracks, self.numbers, task.width, task.height, lens, self.report)
+        self.record["solve_seconds"] = {"tripod": round(time.process_time() - before, 3)}
+        names = {number: path.name for number, path in task.frames.items()}
+        images = [task.frames[number] for number in solved.frames.tolist()]
+        seen = solved.marks
+        colors = point_colors(
+            seen.track, seen.image, seen.pixel, len(solved.used), images, self.report
+        )
+        return Solution(
+            reconstruction=solved.reconstruction(names, colors.astype(np.float64)),
+            quality=solved.quality(reason),
+            tracks=replace(tracks, errors=solved.errors),
+            warnings=tuple(self.warnings),
+            record=self.record,
+        )
+
+    def _moving(self, tracks: Tracks, verdict: Verdict) -> Solution:
+        self.report.status("Solving the camera")
+        marks = self._marks(tracks)
+        run = MovingSolve(marks, self._wish(), self.preset, self.report.check, tracks.manual)
+        solved = run.run()
+        self.record.update(self._facts(solved))
+        solution = self._delivered(solved.done, solved.keys, marks, tracks, verdict.reason)
+        travel = diagnosis.travel_over_depth(solution.reconstruction)
+        self._warn(verdict.doubt(travel))
+        return replace(solution, warnings=tuple(self.warnings))
+
+    def _delivered(
+        self,
+        done: Finished,
+        keys: tuple[int, ...] | list[int],
+        marks: Marks,
+        tracks: Tracks,
+        reason: str,
+    ) -> Solution:
+        task = self.task
+        placed = done.scene.placed.sum()
+        model = reconstruction(
+            done.scene,
+            done.all_marks,
+            tracks,
+            [task.frames[number] for number in self.numbers],
+            (task.width, task.height),
+            task.aspect,
+            self.report,
+        )
+        diagnosis.refuse_stub(int(placed), len(model.points.ids), len(self.numbers))
+        figures = self._figures(done, keys)
+        self.record["bridged"] = list(figures.bridged)
+        self.record["expected_slip"] = round(figures.slip, 3)
+        self.record["lens_sigmas"] = {name: float(value) for name, value in done.sigmas.items()}
+        return Solution(
+            reconstruction=model,
+            quality=self._quality(figures, reason),
+            tracks=with_errors(tracks, done.scene, marks),
+            warnings=tuple(self.warnings),
+            record=self.record,
+        )
+
+    def _quality(self, figures: quality.Figures, reason: str) -> Quality:
+        grade, advice = quality.graded(figures, self.task.known_focal is not None)
+        if grade is Grade.POOR:
+            self._warn(f"This solve is poor. {' '.join(advice)}")
+        return Quality(
+            motion=Motion.MOVING,
+            reason=reason,
+            grade=grade,
+            advice=advice,
+            focal_sigma=figures.focal_sigma,
+            parallax=figures.parallax,
+            coverage=figures.coverage,
+        )
+
+    def _figures(self, done: Finished, keys: tuple[int, ...] | list[int]) -> quality.Figures:
+        counts = np.bincount(done.all_marks.frame, minlength=done.marks.frames)
+        weak = done.scene.placed & (counts < _BRIDGED)
+        halves = compared(done.marks, done.scene, done.freedom, keys, self.report.check)
+        sigma = done.sigmas.get("focal", halves.focal if done.freedom.zoom else 0.0)
+        return quality.Figures(
+            focal_sigma=sigma,
+            parallax=quality.parallax(done.scene, done.all_marks),
+            coverage=quality.coverage(done.all_marks, done.scene),
+            error=done.error,
+            bridged=tuple(self.numbers[index] for index in np.flatnonzero(weak)),
+            slip=halves.slip,
+        )
+
+    def _facts(self, solved: Moving) -> dict[str, Any]:
+        pair = solved.start.pair
+        return {
+            "keyframes": len(solved.keys),
+            "initial_pair": [self.numbers[pair.first], self.numbers[pair.second]],
+            "marks_adjusted": len(solved.done.marks.track),
+            "zoom_gain": round(solved.zoom_gain, 4),
+            "solve_seconds": solved.seconds,
+        }
