@@ -36,9 +36,14 @@ _LOOK: Array = np.diag([1.0, -1.0, -1.0])
 DEFAULT_SENSOR_WIDTH = 36.0
 """Millimeters; used where a solve knows pixels only."""
 
+_STANDING = 1e-6
+"""Units of the shot's world, about a micrometer."""
+
 PLATE = "plate"
 UNDISTORTED_PLATE = "undistorted plate"
-"""What a pinhole camera fits: the plate as it was shot, or the one with the lens taken out."""
+DISTORTED_PLATE = "distorted plate"
+"""What a pinhole camera fits: a plate whose lens does not bend, one with the lens taken out, or the
+plate as it was shot once the lens is put onto what the pinhole shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +100,7 @@ class CameraTrack:
     focal     (n, 2) fx, fy in pixels
     center    (n, 2) principal point in pixels
     solved    (n,) bool; False where a pose was interpolated
-    fits      PLATE or UNDISTORTED_PLATE
+    fits      PLATE, UNDISTORTED_PLATE or DISTORTED_PLATE
     """
 
     frames: Integers
@@ -109,6 +114,12 @@ class CameraTrack:
     sensor_width: float = DEFAULT_SENSOR_WIDTH
     name: str = "camera"
     fits: str = PLATE
+
+    @property
+    def travels(self) -> bool:
+        """Whether the camera changes its place, by more than rounding does."""
+        places = self.matrices[:, :3, 3]
+        return bool(np.ptp(places, axis=0).max(initial=0.0) > _STANDING)
 
     def lens_mm(self) -> Array:
         """(n,) focal length in mm on `sensor_width`."""
@@ -126,6 +137,17 @@ class CameraTrack:
             shift_y=float((cy - self.height / 2) * ratio / self.width),
             aspect_x=float(max(1.0, 1.0 / ratio)),
             aspect_y=float(max(1.0, ratio)),
+        )
+
+    def only(self, indices: Integers) -> CameraTrack:
+        """The same camera in some of its frames, given by ascending indices (m,)."""
+        return replace(
+            self,
+            frames=self.frames[indices],
+            matrices=self.matrices[indices],
+            focal=self.focal[indices],
+            center=self.center[indices],
+            solved=self.solved[indices],
         )
 
     def resized(self, width: int, height: int) -> CameraTrack:
@@ -309,13 +331,13 @@ def _way(one: _Angles, other: _Angles) -> float:
 def filled_gaps(track: CameraTrack, frames: Integers) -> CameraTrack:
     """The track on every one of `frames` between its first and last, gaps interpolated.
 
-    Positions, focal and center linearly, rotations along the shortest arc (normalized linear).
+    Positions, focal and center linearly, rotations along the shortest arc at an even speed.
     Frames outside the solved range get nothing. Interpolated frames have `solved` False.
     """
     wanted = frames[(frames >= track.frames[0]) & (frames <= track.frames[-1])]
     quaternions = quaternions_from_rotations(track.matrices[:, :3, :3])
     matrices = np.tile(np.eye(4), (len(wanted), 1, 1))
-    matrices[:, :3, :3] = rotations_from_quaternions(_columns(wanted, track.frames, quaternions))
+    matrices[:, :3, :3] = rotations_from_quaternions(_slerp(wanted, track.frames, quaternions))
     matrices[:, :3, 3] = _columns(wanted, track.frames, track.matrices[:, :3, 3])
     # Solved frames keep their exact matrices: a quaternion round trip costs the last digits.
     solved = np.isin(wanted, track.frames)
@@ -332,6 +354,25 @@ def filled_gaps(track: CameraTrack, frames: Integers) -> CameraTrack:
 
 def _columns(wanted: Integers, frames: Integers, values: Array) -> Array:
     return np.stack([np.interp(wanted, frames, column) for column in values.T], axis=1)
+
+
+def _slerp(wanted: Integers, frames: Integers, quaternions: Array) -> Array:
+    """Quaternions at `wanted`, along the great circle between neighbors.
+
+    Source: Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985. `wanted` lies
+    within `frames`; neighbors lie on one side.
+    """
+    after = np.searchsorted(frames, wanted).clip(min=min(1, len(frames) - 1))
+    before = (after - 1).clip(min=0)
+    one, other = quaternions[before], quaternions[after]
+    share = (wanted - frames[before]) / np.maximum(frames[after] - frames[before], 1)
+    angle = np.arccos(np.einsum("ni,ni->n", one, other).clip(-1, 1))
+    # sin(x angle) / sin(angle) by sinc, which is right where neighbors are the same.
+    whole = np.sinc(angle / np.pi)
+    weights = (part * np.sinc(part * angle / np.pi) / whole for part in (1 - share, share))
+    first, second = (weight[:, None] for weight in weights)
+    between: Array = first * one + second * other
+    return between
 
 
 def _columns_bool(wanted: Integers, track: CameraTrack) -> NDArray[np.bool_]:

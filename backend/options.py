@@ -22,15 +22,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of an option that offers a few: `value` is stored, `help` is the tooltip."""
+    """One value of an option that offers a few: `value` is stored, `help` is the tooltip.
+
+    `label` is what Blender shows; "" for the capitalized value.
+    """
 
     value: str
     help: str
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class OptionSpec:
-    """What one option is; `label` and `subtype` are Blender's name and property subtype for it."""
+    """What one option is; `label` and `subtype` are Blender's name and property subtype for it.
+
+    group    options that follow each other with the same group are drawn as one
+    needs    the option without which this one means nothing; "" when there is none
+    once     an order for one run, not a setting: no property, and outputs are not compared by it
+    """
 
     name: str
     type: type
@@ -44,6 +53,9 @@ class OptionSpec:
     unit: str
     subtype: str
     advanced: bool
+    group: str
+    needs: str
+    once: bool
     check: Callable[[Any], object] | None
 
 
@@ -59,6 +71,9 @@ def option(
     unit: str = "",
     subtype: str = "NONE",
     advanced: bool = False,
+    group: str = "",
+    needs: str = "",
+    once: bool = False,
     check: Callable[[Any], object] | None = None,
 ) -> Any:
     """A dataclass field that knows how to show itself. `flags` are its command-line spellings.
@@ -75,6 +90,9 @@ def option(
         "unit": unit,
         "subtype": subtype,
         "advanced": advanced,
+        "group": group,
+        "needs": needs,
+        "once": once,
         "check": check,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -87,6 +105,22 @@ def specs(options_class: type) -> tuple[OptionSpec, ...]:
         OptionSpec(name=field.name, type=types[field.name], default=field.default, **field.metadata)
         for field in dataclasses.fields(options_class)
     )
+
+
+def setting_specs(options_class: type) -> tuple[OptionSpec, ...]:
+    """The options that stay from run to run."""
+    return tuple(spec for spec in specs(options_class) if not spec.once)
+
+
+def lasting(options: Any) -> dict[str, Any]:
+    """The values of the options that stay from run to run."""
+    return {spec.name: getattr(options, spec.name) for spec in setting_specs(type(options))}
+
+
+def orders(options: Any) -> bool:
+    """Whether the options hold an order for this one run."""
+    once = (spec for spec in specs(type(options)) if spec.once)
+    return any(getattr(options, spec.name) != spec.default for spec in once)
 
 
 def add_arguments(parser: argparse._ActionsContainer, options_class: type) -> None:

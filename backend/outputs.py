@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_error
-from .options import from_mapping
+from .options import from_mapping, lasting
 from .plates import plate_fingerprint
 from .shot import Shot, read_json, write_json
 from .stages import STAGES, Stage
@@ -73,14 +73,26 @@ def file_fingerprint(path: Path) -> list[Any]:
 
 def fingerprint(stage: Stage, options: Any, inputs: Mapping[str, Any]) -> str:
     """One hash over everything that decides a stage's result."""
-    content = {"stage": stage.name, "version": stage.version, "options": asdict(options)}
+    content = {"stage": stage.name, "version": stage.version, "options": lasting(options)}
     text = json.dumps(content | {"inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def camera_digest(shot: Shot) -> str:
+    """Tells one solved camera in one world from every other; "" without a camera."""
+    digest = hashlib.sha256()
+    try:
+        for name in ("solve.json", "extrinsics.json"):
+            digest.update((shot.camera / name).read_bytes())
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
     """What a stage reads: the plate for ingest, else the fingerprints of the stages it needs.
 
+    For a scene the camera counts by its content: a survey moves it without a run of a stage.
     `plate` is the path of the movie, the sequence's folder or one of its files.
     """
     if not stage.needs:
@@ -88,6 +100,8 @@ def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         name: recorded(shot, STAGES[name]).get("fingerprint", "") for name in stage.needs
     }
+    if stage.name == "scene":
+        inputs["camera"] = camera_digest(shot)
     if stage.name == "colmap":
         digest = hashlib.sha256(json.dumps(file_fingerprint(shot.masks)).encode()).hexdigest()
         inputs["masks"] = digest
@@ -169,6 +183,7 @@ class Writing:
 
 def recover(shot: Shot, stage: Stage) -> None:
     """Finishes the renames of a run that was killed between them: its results are whole."""
+    finish_update(shot)
     left = _beside(shot.output(stage.makes[0]), PART)
     try:
         whole = "finished" in read_json(left / STAGE_FILE)
@@ -179,6 +194,42 @@ def recover(shot: Shot, stage: Stage) -> None:
             part = _beside(shot.output(name), PART)
             if part.exists():
                 replace_folder(part, shot.output(name))
+
+
+@contextmanager
+def updating(shot: Shot) -> Iterator[Path]:
+    """Gives a folder for files that replace those at the same places of the shot, all or none.
+
+    The files are moved when the block ends; when it raises, the shot stays as it was. Raises
+    OutputError. Hold the shot's lock.
+    """
+    finish_update(shot)
+    part, whole = shot.path / (_UPDATE + PART), shot.path / _UPDATE
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        yield part
+        part.rename(whole)
+        finish_update(shot)
+    except OSError as error:
+        raise OutputError(explain_os_error(error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+_UPDATE = ".update"
+
+
+def finish_update(shot: Shot) -> None:
+    """Moves the files of an update that was killed when all were written."""
+    whole = shot.path / _UPDATE
+    if not whole.is_dir():
+        return
+    for file in sorted(path for path in whole.rglob("*") if path.is_file()):
+        target = shot.path / file.relative_to(whole)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, target)
+    shutil.rmtree(whole)
 
 
 def _beside(path: Path, suffix: str) -> Path:

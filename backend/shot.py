@@ -13,7 +13,14 @@
     camera/{extrinsics,intrinsics}.json
     camera/BL_proxy/...               proxies with the solved lens distortion taken out
     camera/contact_sheet.png          plate frames with the solved points drawn on
-    camera/camera.{abc,chan,clip,csv,jsx,nk,usd}
+    camera/solve_plot.png             error and tracks of each frame, drawn
+    camera/camera.{abc,chan,clip,csv,jsx,nk,usd}    the camera that the scene in Blender has
+    camera/camera_plate.*             the one for the plate as shot, with its lens distortion
+    camera/camera_undistorted.*       the one for the undistorted plate
+    camera/undistorted.json           the undistorted plate's size
+    camera/stmap_{undistort,distort}.exr
+    camera/undistorted/frame_0001.png the undistorted plate
+    camera/undistorted/stmaps/...     maps for each frame, where the lens zooms
     scene/shot.blend                  the scene that Blender built
     logs/                             one log a job
     <output>/stage.json               how that output was made (see outputs.py)
@@ -35,6 +42,11 @@ from typing import Any
 from .errors import FormatError
 
 FRAME_PATTERN = "frame_{:04d}"
+CAMERA, CAMERA_PLATE, CAMERA_UNDISTORTED = "camera", "camera_plate", "camera_undistorted"
+CAMERAS = (CAMERA, CAMERA_PLATE, CAMERA_UNDISTORTED)
+"""The cameras of a solve by the names of their files: the scene's, and one for either plate."""
+UNDISTORT, DISTORT = "undistort", "distort"
+"""The directions of an STMap: plate to undistorted plate, and back."""
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -152,8 +164,20 @@ class Shot:
         return self.camera / "BL_proxy"
 
     @property
+    def undistorted_file(self) -> Path:
+        return self.camera / "undistorted.json"
+
+    @property
+    def undistorted(self) -> Path:
+        return self.camera / "undistorted"
+
+    @property
     def contact_sheet(self) -> Path:
         return self.camera / "contact_sheet.png"
+
+    @property
+    def solve_plot(self) -> Path:
+        return self.camera / "solve_plot.png"
 
     @property
     def blend(self) -> Path:
@@ -166,9 +190,18 @@ class Shot:
     def frame_file(self, number: int) -> Path:
         return self.frames / f"{FRAME_PATTERN.format(number)}.png"
 
-    def camera_file(self, extension: str) -> Path:
-        """`camera/camera.<extension>`, for abc chan clip csv jsx nk usd."""
-        return self.camera / f"camera.{extension}"
+    def camera_file(self, extension: str, stem: str = CAMERA) -> Path:
+        """`camera/<stem>.<extension>`, for abc chan clip csv jsx nk usd."""
+        return self.camera / f"{stem}.{extension}"
+
+    def undistorted_frame(self, number: int) -> Path:
+        return self.undistorted / f"{FRAME_PATTERN.format(number)}.png"
+
+    def stmap(self, direction: str, number: int | None = None) -> Path:
+        """The STMap of a direction, or that of one frame where the lens zooms."""
+        if number is None:
+            return self.camera / f"stmap_{direction}.exr"
+        return self.undistorted / "stmaps" / f"stmap_{direction}_{number:04d}.exr"
 
     def has_plate(self) -> bool:
         return self.plate_file.is_file()

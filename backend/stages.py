@@ -65,6 +65,8 @@ class ColmapOptions:
         minimum=0.0,
         maximum=5000.0,
         unit="mm",
+        subtype="DISTANCE_CAMERA",
+        group="lens",
     )
     sensor_width: float = option(
         36.0,
@@ -74,6 +76,9 @@ class ColmapOptions:
         minimum=1.0,
         maximum=200.0,
         unit="mm",
+        subtype="DISTANCE_CAMERA",
+        group="lens",
+        needs="focal_length",
     )
     zoom: str = option(
         "auto",
@@ -85,6 +90,7 @@ class ColmapOptions:
             Choice("fixed", "One focal length for the whole shot"),
             Choice("zoom", "A focal length for each frame"),
         ),
+        group="lens",
     )
     distortion: str = option(
         "auto",
@@ -94,8 +100,8 @@ class ColmapOptions:
         choices=(
             Choice("auto", "As many coefficients as the plate can tell"),
             Choice("none", "No distortion: an undistorted plate or a computer's picture"),
-            Choice("k1", "One radial coefficient"),
-            Choice("k2", "Two radial coefficients"),
+            Choice("k1", "One radial coefficient", "1 Coefficient"),
+            Choice("k2", "Two radial coefficients", "2 Coefficients"),
             Choice("anamorphic", "Width and height of a pixel solved apart, two coefficients"),
         ),
         advanced=True,
@@ -124,14 +130,18 @@ class ColmapOptions:
         flags=("--colmap-engine",),
         choices=(
             Choice("tracks", "Long point tracks: for every shot that is a video"),
-            Choice("sift", "Feature matching between stills: for photos and unordered frames"),
+            Choice(
+                "sift",
+                "Feature matching between stills: for photos and unordered frames",
+                "Features",
+            ),
         ),
         advanced=True,
     )
     max_size: int = option(
         0,
         "Longest side of the image that is tracked, in pixels; 0 leaves it to the quality",
-        label="Max Image Size",
+        label="Max Size",
         flags=("--colmap-max-size",),
         minimum=0,
         maximum=16384,
@@ -144,8 +154,13 @@ class ColmapOptions:
         "Adjust the last solve to the edited tracks instead of tracking anew",
         label="Refine",
         flags=("--refine",),
-        advanced=True,
+        once=True,
     )
+
+
+@dataclass(frozen=True)
+class UndistortOptions:
+    """How the plate is undistorted: there is nothing to choose."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +217,14 @@ STAGES: dict[str, Stage] = {
             needs=("ingest",),
             makes=("colmap", "camera"),
             version=2,
+        ),
+        Stage(
+            name="undistort",
+            title="Undistort Plate",
+            summary="Write the plate with its lens distortion taken out, at full size",
+            options=UndistortOptions,
+            needs=("colmap",),
+            makes=("camera/undistorted",),
         ),
         Stage(
             name="scene",

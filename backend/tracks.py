@@ -7,6 +7,7 @@ corner of the first one, as in COLMAP.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from .camera import Array, Integers
 from .errors import FormatError
-from .shot import read_json, write_json
+from .shot import Shot, read_json, write_json
 
 Floats = NDArray[np.float32]
 
@@ -124,11 +125,13 @@ class TrackEdits:
     """What the artist changed: tracks deleted, and tracks whose marks are now these.
 
     `marks` has a track's whole new set of marks by its id; an id that the tracks do not have is a
-    new track.
+    new track. `base` is the digest of the file of tracks that was edited, "" for any: ids mean
+    nothing in the tracks of another solve.
     """
 
     deleted: tuple[int, ...] = ()
     marks: Mapping[int, Marks] = field(default_factory=dict)
+    base: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.deleted or self.marks)
@@ -139,7 +142,10 @@ class TrackEdits:
             str(id_): {str(frame): list(pixel) for frame, pixel in sorted(track.items())}
             for id_, track in sorted(self.marks.items())
         }
-        write_json(path, {"schema": 1, "deleted": sorted(self.deleted), "marks": marks})
+        write_json(
+            path,
+            {"schema": 1, "base": self.base, "deleted": sorted(self.deleted), "marks": marks},
+        )
 
     @classmethod
     def load(cls, path: Path) -> TrackEdits:
@@ -154,9 +160,27 @@ class TrackEdits:
                     int(id_): {int(frame): (float(x), float(y)) for frame, (x, y) in marks.items()}
                     for id_, marks in data["marks"].items()
                 },
+                base=str(data.get("base", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"{path} is damaged: {error!r}.") from error
+
+
+def tracks_digest(path: Path) -> str:
+    """Tells one file of tracks from every other; "" when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def pending_edits(shot: Shot) -> TrackEdits:
+    """What the artist changed of the shot's tracks since they were written.
+
+    Edits of other tracks, such as those of the solve before, are over. Raises FormatError.
+    """
+    edits = TrackEdits.load(shot.track_edits)
+    return edits if edits.base in ("", tracks_digest(shot.tracks)) else TrackEdits()
 
 
 def _of_marks(marks: Mapping[int, Marks]) -> Tracks:

@@ -29,6 +29,8 @@ _MIN_SHARE = 0.05
 _MIN_SUPPORT = 30
 _MAX_BELOW = 0.12
 _ORIGIN_BELOW_CENTER = 9.0
+_STANDING = 1e-5
+"""Travel over the distance to the points below which a camera counts as one on a tripod."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +51,13 @@ def guess_world(centers: Array, rotations: Array, points: Array) -> tuple[Simila
 
     centers (n, 3) are the cameras' positions, rotations (n, 3, 3) world-to-camera, points (p, 3),
     all in the solver's world. The same input gives the same answer.
+
+    A camera that only turns knows directions and no distances: there is no floor to find, and the
+    one that is 1.6 m below it is made up.
     """
     up = _up(rotations)
+    if _stands(centers, points):
+        return _on_a_tripod(centers, rotations, points, up)
     floor = _floor(centers, points, up)
     if floor is not None:
         up = floor.normal
@@ -62,6 +69,25 @@ def guess_world(centers: Array, rotations: Array, points: Array) -> tuple[Simila
         note = f"no floor found; median point distance set to {POINT_DISTANCE:g} m"
     rotation = _level(up, rotations)
     origin = _origin(centers, rotations, points, up, floor)
+    return Similarity(scale, rotation, -scale * rotation @ origin), note
+
+
+def _stands(centers: Array, points: Array) -> bool:
+    travel = float(np.ptp(centers, axis=0).max())
+    return travel <= _STANDING * _median_distance(centers, points)
+
+
+def _on_a_tripod(
+    centers: Array, rotations: Array, points: Array, up: Array
+) -> tuple[Similarity, str]:
+    scale = POINT_DISTANCE / _median_distance(centers, points)
+    ground = float(centers.mean(axis=0) @ up) - CAMERA_HEIGHT / scale
+    rotation = _level(up, rotations)
+    origin = _origin(centers, rotations, points, up, _Plane(up, ground, support=0))
+    note = (
+        f"the camera only turns, so distances are not known; it stands {CAMERA_HEIGHT} m high, and "
+        f"the points are put {POINT_DISTANCE:g} m from it"
+    )
     return Similarity(scale, rotation, -scale * rotation @ origin), note
 
 

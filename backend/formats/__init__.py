@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..camera import CameraTrack
+from ..shot import CAMERA
+from ..undistorted import UndistortedPlate, cameras_by_plate
 from . import chan, clip, csv, jsx, nk
 
 TEXT_FORMATS: dict[str, Callable[[CameraTrack, Path], None]] = {
@@ -23,9 +25,15 @@ TEXT_FORMATS: dict[str, Callable[[CameraTrack, Path], None]] = {
 """Writers by extension. Each raises OutputError and leaves the file that was there then."""
 
 
-def write_all(track: CameraTrack, folder: Path) -> list[Path]:
-    """Writes `camera.<extension>` into the folder for every text format; the files written."""
-    files = [folder / f"camera.{extension}" for extension in TEXT_FORMATS]
+def write_all(track: CameraTrack, folder: Path, stem: str = CAMERA) -> list[Path]:
+    """Writes `<stem>.<extension>` into the folder for every text format; the files written."""
+    files = [folder / f"{stem}.{extension}" for extension in TEXT_FORMATS]
     for file, write in zip(files, TEXT_FORMATS.values(), strict=True):
         write(track, file)
     return files
+
+
+def write_cameras(track: CameraTrack, undistorted: UndistortedPlate, folder: Path) -> list[Path]:
+    """Writes a solve's cameras for every plate, each in every text format; the files written."""
+    cameras = cameras_by_plate(track, undistorted).items()
+    return [file for stem, camera in cameras for file in write_all(camera, folder, stem)]

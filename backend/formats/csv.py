@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..camera import (
+    DISTORTED_PLATE,
     PLATE,
     UNDISTORTED_PLATE,
     Array,
@@ -31,6 +32,7 @@ from .atomic import write_text
 from .text import check_writable, number, read_text, rows
 
 _NUMBERS = ("tx", "ty", "tz", "qw", "qx", "qy", "qz", "fx", "fy", "cx", "cy")
+_PLATES = (PLATE, UNDISTORTED_PLATE, DISTORTED_PLATE)
 _COLUMNS = (
     "frame", "file", "solved", *_NUMBERS, "width", "height", "fps", "sensor_width", "fits",
 )  # fmt: skip
@@ -84,7 +86,7 @@ def _track(path: Path, records: list[dict[str, str]]) -> CameraTrack:
         fps=Fraction(first["fps"]),
         sensor_width=float(first["sensor_width"]),
         name=path.stem,
-        fits=UNDISTORTED_PLATE if first["fits"] == UNDISTORTED_PLATE else PLATE,
+        fits=first["fits"] if first["fits"] in _PLATES else PLATE,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..camera import Array, CameraTrack, euler_degrees, with_opencv_axes
 from .atomic import write_text
-from .text import check_writable, is_constant, numbers, rows
+from .text import check_writable, fits_text, is_constant, numbers, rows
 
 AE_FROM_SHOT: Array = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """The shot's world (Z up) turned so that y points down: (x, y, z) -> (x, -z, y)."""
@@ -75,7 +75,7 @@ def write(track: CameraTrack, path: Path, scale: float = SCALE) -> None:
 def _comment(track: CameraTrack, scale: float) -> str:
     """One line: what the camera fits and what the format could not hold."""
     parts = [
-        f"Fits the {track.fits} of {track.width} x {track.height}",
+        fits_text(track).capitalize(),
         f"{scale:g} px are one unit of the shot",
     ]
     middle = np.array([track.width, track.height]) / 2

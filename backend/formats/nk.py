@@ -17,17 +17,13 @@ import numpy as np
 
 from ..camera import Array, CameraTrack, Integers, euler_degrees, y_up
 from .atomic import write_text
-from .text import DIGITS, check_writable, is_constant, number, rate_text, window_offset
+from .text import DIGITS, check_writable, fits_text, is_constant, number, rate_text, window_offset
 
 
 def write(track: CameraTrack, path: Path) -> None:
     """Raises OutputError."""
     check_writable(track)
-    write_text(path, f"# Shot Gopher: {_note(track)}\n{_root(track)}{_camera(track)}")
-
-
-def _note(track: CameraTrack) -> str:
-    return f"fits the {track.fits} of {track.width} x {track.height}"
+    write_text(path, f"# Shot Gopher: {fits_text(track)}\n{_root(track)}{_camera(track)}")
 
 
 def _root(track: CameraTrack) -> str:
@@ -61,7 +57,7 @@ def _camera(track: CameraTrack) -> str:
         "win_translate": _knob(frames, offset),
         "win_scale": _knob(frames, scale),
         "name": _node_name(track.name),
-        "label": f'"{_note(track)}"',
+        "label": f'"{fits_text(track)}"',
     }
     return _node("Camera2", knobs)
 

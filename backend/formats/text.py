@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..camera import Array, CameraTrack
+from ..camera import DISTORTED_PLATE, Array, CameraTrack
 from ..errors import FormatError, OutputError
 
 DIGITS = "%.10g"
 """Ten digits: 1e-6 of a unit a kilometer from the origin, and far below 1e-5 px."""
 
+_ROUNDING = 1e-13
 _LARGEST_FILE = 256 * 1024 * 1024
 
 
@@ -43,6 +44,12 @@ def check_writable(track: CameraTrack) -> None:
         )
 
 
+def fits_text(track: CameraTrack) -> str:
+    """Which plate the camera fits, in words."""
+    words = f"fits the {track.fits} of {track.width} x {track.height}"
+    return f"{words}, whose lens is in intrinsics.json" if track.fits == DISTORTED_PLATE else words
+
+
 def window_offset(track: CameraTrack) -> Array:
     """(n, 2) pixels that the picture's middle lies right of and above the principal point."""
     x, y = track.center.T
@@ -50,8 +57,8 @@ def window_offset(track: CameraTrack) -> Array:
 
 
 def is_constant(values: Array) -> bool:
-    """True when one number says it all."""
-    return bool((values == values[0]).all())
+    """True when one number says it all: what differs is rounding."""
+    return bool((np.abs(values - values[0]) <= _ROUNDING * np.abs(values[0])).all())
 
 
 def read_text(path: Path) -> str:

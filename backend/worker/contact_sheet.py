@@ -13,29 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import Array, Integers
-from ..errors import OutputError
 from ..solve import FrameSolve, FrameState, Solve
-
-Picture = NDArray[np.uint8]
-Color = tuple[int, int, int]
+from .drawing import (
+    BACKGROUND,
+    DIM,
+    FINE,
+    STATE_COLORS,
+    TEXT,
+    Picture,
+    reduced,
+    text_width,
+    write,
+    write_png,
+)
 
 MOST_TILES = 12
 WIDTH = 1920
 _GAP = 14
 HEADER = 76
 _CELLS_ACROSS = 30
-_FINE = 2
-"""Everything is drawn this much larger and then reduced: smooth points and letters."""
-
-_BACKGROUND: Color = (28, 26, 25)
-_TEXT: Color = (235, 235, 235)
-_DIM: Color = (165, 160, 158)
-_STATE_COLORS: Mapping[FrameState, Color] = {
-    FrameState.SOLVED: _TEXT,
-    FrameState.INTERPOLATED: (60, 190, 255),
-    FrameState.UNSOLVED: (80, 80, 240),
-}
-_FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +89,7 @@ def write_contact_sheet(
     chosen = choose_frames(sorted(images))
     layout = _Layout.of(len(chosen), solve.camera.width, solve.camera.height)
     width, height = layout.size
-    sheet = np.full((height, width, 3), _BACKGROUND, np.uint8)
+    sheet = np.full((height, width, 3), BACKGROUND, np.uint8)
     shown = {frame: points.get(frame, FramePoints.none()) for frame in chosen}
     reach = _depth_range(list(shown.values()))
     frames = {frame.frame: frame for frame in solve.frames}
@@ -102,10 +98,7 @@ def write_contact_sheet(
         x, y = layout.corner(index)
         sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     sheet[:HEADER] = _header(width, solve)
-    done, data = cv2.imencode(".png", sheet)
-    if not done:
-        raise OutputError(f"{path.name} could not be made.")
-    path.write_bytes(data.tobytes())
+    write_png(path, sheet)
 
 
 def choose_frames(frames: Sequence[int]) -> list[int]:
@@ -144,15 +137,15 @@ def _tile(
     reach: tuple[float, float],
 ) -> Picture:
     width, height = layout.tile
-    tile = _picture(image, width * _FINE, height * _FINE)
-    scale = width * _FINE / solve.camera.width
+    tile = _picture(image, width * FINE, height * FINE)
+    scale = width * FINE / solve.camera.width
     points = _spread(points, solve.camera.width / _CELLS_ACROSS)
     for pixel, color in zip(points.pixel, _colors(points.depth, reach), strict=True):
         _dot(tile, pixel * scale, color)
     _label(tile, frame)
     small = cv2.resize(tile, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
     if frame.state is not FrameState.SOLVED:
-        cv2.rectangle(small, (0, 0), (width - 1, height - 1), _STATE_COLORS[frame.state], 2)
+        cv2.rectangle(small, (0, 0), (width - 1, height - 1), STATE_COLORS[frame.state], 2)
     return small
 
 
@@ -181,7 +174,7 @@ def _dot(tile: Picture, position: Array, color: NDArray[np.uint8]) -> None:
     shift = 4
     center = (round(float(position[0]) * 2**shift), round(float(position[1]) * 2**shift))
     for radius, paint in ((5.0, (0, 0, 0)), (3.8, tuple(int(value) for value in color))):
-        size = round(radius * _FINE * 2**shift / 2)
+        size = round(radius * FINE * 2**shift / 2)
         cv2.circle(tile, center, size, paint, -1, cv2.LINE_AA, shift)
 
 
@@ -191,44 +184,43 @@ def _label(tile: Picture, frame: FrameSolve) -> None:
     note = f"{frame.error:.2f} px" if solved else f"not solved: {frame.state.value}"
     if frame.state is FrameState.UNSOLVED:
         note = "not solved"
-    strip = tile[-22 * _FINE :]
+    strip = tile[-22 * FINE :]
     strip[:] = (strip * 0.35).astype(np.uint8)
-    base = tile.shape[0] - 7 * _FINE
-    _write(tile, str(frame.frame), (8 * _FINE, base), 0.42 * _FINE, _TEXT)
-    width = _text_width(note, 0.42 * _FINE)
-    place = (tile.shape[1] - width - 8 * _FINE, base)
-    _write(tile, note, place, 0.42 * _FINE, _STATE_COLORS[frame.state])
+    base = tile.shape[0] - 7 * FINE
+    write(tile, str(frame.frame), (8 * FINE, base), 0.42 * FINE, TEXT)
+    width = text_width(note, 0.42 * FINE)
+    place = (tile.shape[1] - width - 8 * FINE, base)
+    write(tile, note, place, 0.42 * FINE, STATE_COLORS[frame.state])
 
 
 def _header(width: int, solve: Solve) -> Picture:
-    header = np.full((HEADER * _FINE, width * _FINE, 3), _BACKGROUND, np.uint8)
+    header = np.full((HEADER * FINE, width * FINE, 3), BACKGROUND, np.uint8)
     solved = len(solve.numbers(FrameState.SOLVED))
     title = f"{solved} of {len(solve.frames)} frames solved"
     figures = (
         f"mean error {solve.mean_error:.2f} px     worst frame {solve.max_error:.2f} px     "
-        f"{solve.point_count} points     lens {solve.track.lens_mm()[0]:.1f} mm "
+        f"{solve.point_count} points     lens {lens_text(solve)} mm "
         f"on {solve.track.sensor_width:g} mm"
     )
-    left = _GAP * _FINE
-    _write(header, title, (left, 33 * _FINE), 0.82 * _FINE, _TEXT)
-    _write(header, figures, (left, 60 * _FINE), 0.48 * _FINE, _DIM)
+    left = _GAP * FINE
+    write(header, title, (left, 33 * FINE), 0.82 * FINE, TEXT)
+    write(header, figures, (left, 60 * FINE), 0.48 * FINE, DIM)
     _legend(header)
-    return cv2.resize(header, (width, HEADER), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return reduced(header)
+
+
+def lens_text(solve: Solve) -> str:
+    """The focal length in mm; of a zoom the shortest and the longest."""
+    focals = solve.track.lens_mm()
+    shortest, longest = (f"{focal:.1f}" for focal in (focals.min(), focals.max()))
+    return shortest if shortest == longest else f"{shortest} to {longest}"
 
 
 def _legend(header: Picture) -> None:
     """A bar of the colors, near to far, at the right edge."""
-    across, tall = 170 * _FINE, 10 * _FINE
-    x, y = header.shape[1] - across - 50 * _FINE, 48 * _FINE
+    across, tall = 170 * FINE, 10 * FINE
+    x, y = header.shape[1] - across - 50 * FINE, 48 * FINE
     bar = _colors(np.exp(np.linspace(0, 1, across)), (0.0, 1.0))
     header[y : y + tall, x : x + across] = bar[None]
-    _write(header, "near", (x - 42 * _FINE, y + tall), 0.45 * _FINE, _DIM)
-    _write(header, "far", (x + across + 8 * _FINE, y + tall), 0.45 * _FINE, _DIM)
-
-
-def _write(picture: Picture, text: str, place: tuple[int, int], size: float, color: Color) -> None:
-    cv2.putText(picture, text, place, _FONT, size, color, max(1, round(size)), cv2.LINE_AA)
-
-
-def _text_width(text: str, size: float) -> int:
-    return int(cv2.getTextSize(text, _FONT, size, max(1, round(size)))[0][0])
+    write(header, "near", (x - 42 * FINE, y + tall), 0.45 * FINE, DIM)
+    write(header, "far", (x + across + 8 * FINE, y + tall), 0.45 * FINE, DIM)

@@ -33,12 +33,13 @@ def project_observations(solve: Reconstruction, seen: Observations) -> Projectio
     for id_, model in solve.cameras.items():
         chosen = camera_ids == id_
         if chosen.any():
-            pixel[chosen] = _camera(model).img_from_cam(local[chosen])
+            pixel[chosen] = colmap_camera(model).img_from_cam(local[chosen])
     error = np.linalg.norm(pixel - seen.pixel, axis=1)
     return Projections(pixel, local[:, 2], np.nan_to_num(error, nan=np.inf))
 
 
-def _camera(model: CameraModel) -> pycolmap.Camera:
+def colmap_camera(model: CameraModel) -> pycolmap.Camera:
+    """The lens as COLMAP's own object, which projects."""
     return pycolmap.Camera(
         model=model.model, width=model.width, height=model.height, params=list(model.params)
     )

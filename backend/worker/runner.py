@@ -31,6 +31,7 @@ from ..errors import (
 )
 from ..events import Event, EventReader, EventWriter
 from ..jobs import Request, StageRequest, shot_lock_name
+from ..options import from_mapping, orders
 from ..outputs import Freshness
 from ..processes import INTERRUPT_SIGNALS, FileLock, run_same_output
 from ..shot import Shot
@@ -220,8 +221,6 @@ def _run_stage(
     request: Request, asked: StageRequest, stage: Stage, shot: Shot, report: Report
 ) -> None:
     """Runs one stage unless its output may stay."""
-    from ..options import from_mapping
-
     options: Any = from_mapping(stage.options, asked.options)
     plate = request.plate or str(outputs.recorded(shot, stage).get("inputs", {}).get("plate", ""))
     if not stage.needs and not plate:
@@ -254,4 +253,6 @@ def _may_stay(
         return False
     if (request.skip_existing or asked.prerequisite) and outputs.exists(shot, stage):
         return True
+    if orders(options):
+        return False
     return outputs.freshness(shot, stage, options, plate) is Freshness.CURRENT

@@ -7,15 +7,19 @@ out of full-size frames on the fly is far too slow for that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pycolmap
 
+from ..camera import Array
 from ..errors import OutputError
 from ..reconstruction import CameraModel
+from ..shot import frame_number
+from .lens_maps import everywhere
+from .projection import colmap_camera
 from .report import Report
 
 PLAIN = "proxy_50"
@@ -24,22 +28,25 @@ JPEG_QUALITY = 90
 
 
 def write_undistorted_proxies(
-    lens: CameraModel, proxies: Path, output: Path, report: Report
+    lens_at: Callable[[int], CameraModel], proxies: Path, output: Path, report: Report
 ) -> int:
     """Undistorts each clip's half-size proxies, for any camera model; how many were written.
 
-    `proxies` and `output` are folders that Blender calls BL_proxy. What falls outside the lens's
-    picture is black. Raises OutputError.
+    `lens_at` gives the lens of a proxy by its number, 1 for the clip's first frame. `proxies` and
+    `output` are folders that Blender calls BL_proxy. What falls outside the lens's picture is
+    black. Raises OutputError.
     """
     files = sorted(proxies.glob(f"*/{PLAIN}/*.jpg"))
-    maps: tuple[Any, Any] | None = None
+    known: tuple[tuple[CameraModel, int, int], tuple[Any, Any]] | None = None
     for index, file in enumerate(files):
         image: Any = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
+        number = frame_number(file.name)
+        if image is None or number is None:
             continue
-        if maps is None or maps[0].shape[:2] != image.shape[:2]:
-            maps = _maps(lens, image.shape[1], image.shape[0])
-        flat = cv2.remap(image, *maps, interpolation=cv2.INTER_LINEAR)
+        key = (lens_at(number), image.shape[1], image.shape[0])
+        if known is None or known[0] != key:
+            known = (key, _maps(*key))
+        flat = cv2.remap(image, *known[1], interpolation=cv2.INTER_LINEAR)
         _write(output / file.parent.parent.name / UNDISTORTED / file.name, flat)
         report.progress(index + 1, len(files), "proxies")
     return len(files)
@@ -58,15 +65,15 @@ def _maps(lens: CameraModel, width: int, height: int) -> tuple[Any, Any]:
 
     Both have the lens's focal length and principal point, and this size.
     """
-    camera = pycolmap.Camera(
-        model=lens.model, width=lens.width, height=lens.height, params=list(lens.params)
-    )
+    camera = colmap_camera(lens)
     scale = np.array([width / lens.width, height / lens.height])
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    pinhole = (np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) / scale
-    rays = np.ones((len(pinhole), 3))
-    rays[:, :2] = (pinhole - lens.center) / lens.focal
+
+    def bent(pixels: Array) -> Array:
+        rays = np.ones((len(pixels), 3))
+        rays[:, :2] = (pixels / scale - lens.center) / lens.focal
+        found: Array = np.asarray(camera.img_from_cam(rays)) * scale
+        return found
+
     # cv2 counts from the center of the first pixel, COLMAP from its corner.
-    distorted = np.asarray(camera.img_from_cam(rays)) * scale - 0.5
-    grid = distorted.reshape(height, width, 2).astype(np.float32)
+    grid = (everywhere(bent, width, height) - 0.5).astype(np.float32)
     return grid[..., 0], grid[..., 1]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.accuracy import best_similarity, load_truth, slip
+from backend.accuracy import best_similarity, load_truth, slip, turn_slip
 from backend.camera import Similarity
 from backend.errors import FormatError
 from tests.backend import textured_room as rooms
@@ -128,17 +128,82 @@ def test_a_lens_that_bends_is_undone_by_telling_it(true, points):
 
 
 def test_only_common_frames_count(true, points):
-    part = replace(
-        true,
-        frames=true.frames[4:9],
-        matrices=true.matrices[4:9],
-        focal=true.focal[4:9],
-        center=true.center[4:9],
-        solved=true.solved[4:9],
-    )
-    assert slip(true, part, points).frames.tolist() == [5, 6, 7, 8, 9]
+    five = part(true, slice(4, 9))
+    assert slip(true, five, points).frames.tolist() == [5, 6, 7, 8, 9]
     with pytest.raises(ValueError, match="in common"):
-        slip(true, replace(part, frames=part.frames + 100), points)
+        slip(true, replace(five, frames=five.frames + 100), points)
+
+
+def test_each_frame_may_have_its_own_lens(true, points):
+    """A zoom whose lens bends more in every frame, told frame by frame."""
+    center, bends = true.center[0], np.linspace(0.01, 0.05, COUNT)
+
+    def lens(bend):
+        def distort(pixels):
+            x = (pixels - center) / true.focal[0, 0]
+            return center + (pixels - center) * (1 + bend * (x**2).sum(axis=1, keepdims=True))
+
+        return distort
+
+    lenses = [lens(bend) for bend in bends]
+    alone = [
+        slip(true, part(true, slice(index, index + 3)), points, lenses[index + 1]).rms
+        for index in (0, 10, 20)
+    ]
+    every = slip(true, true, points, lenses)
+    third = slip(true, part(true, slice(10, 13)), points, lenses[10:13])
+    assert third.rms == pytest.approx(alone[1], rel=0.05)
+    assert alone[0] < every.rms < alone[2]
+
+
+@pytest.fixture(scope="module")
+def tripod():
+    return rooms.track(rooms.turning, COUNT, WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_tripod_in_another_world_does_not_slip(tripod, points, seed):
+    """Whatever the solver took for the place of the camera and for its world's turn."""
+    world = Similarity(1.0, chance(seed).rotation, np.zeros(3))
+    moved = in_world(tripod, world)
+    moved.matrices[:, :3, 3] = [0, 0, 7]
+    found = turn_slip(tripod, moved, points)
+    assert found.rms < 1e-6
+    assert found.jitter < 1e-6
+    assert found.rotation < 1e-6
+    assert found.focal_error == pytest.approx(0)
+
+
+def test_a_shaking_tripod_slips_by_its_angle(tripod, points):
+    angle = np.arctan(1 / tripod.focal[0, 0])
+    signs = np.where(np.arange(COUNT) % 2, 1, -1)
+    solved = in_world(turned(tripod, signs * angle), chance(1))
+    found = turn_slip(tripod, solved, points)
+    assert found.rms == pytest.approx(1.0, rel=0.15)
+    assert found.jitter == pytest.approx(2 / np.sqrt(1.5), rel=0.15)
+    assert found.rotation == pytest.approx(np.degrees(angle), rel=1e-3)
+
+
+def test_the_rotation_fitted_to_a_tripod_is_the_best_one_in_pixels(tripod, points):
+    """A wrong focal length: no turn near the one that was found leaves less slip."""
+    solved = replace(tripod, focal=tripod.focal * 1.02)
+    best = turn_slip(tripod, solved, points)
+    assert best.focal_error == pytest.approx(0.02)
+    assert best.rms > 0.5
+    for seed in range(4):
+        world = Similarity(1.0, chance(seed).rotation, np.zeros(3))
+        assert turn_slip(tripod, in_world(solved, world), points).rms == pytest.approx(best.rms)
+
+
+def test_a_camera_that_travels_is_no_tripod(true, points):
+    with pytest.raises(ValueError, match="stand still"):
+        turn_slip(true, true, points)
+
+
+def part(track, chosen):
+    """Some frames of a track."""
+    names = ("frames", "matrices", "focal", "center", "solved")
+    return replace(track, **{name: getattr(track, name)[chosen] for name in names})
 
 
 def test_load_truth(tmp_path, true, points):
@@ -155,7 +220,23 @@ def test_load_truth(tmp_path, true, points):
     assert loaded.fps.denominator == 1001
 
 
-@pytest.mark.parametrize("broken", [{"frames": [1, 2]}, {"points": [1]}, {"fx": "wide"}])
+def test_load_truth_of_a_zoom(tmp_path, true, points):
+    path = tmp_path / "camera.json"
+    focal = np.linspace(600, 900, COUNT)
+    data = {
+        "fps": 24, "width": WIDTH, "height": HEIGHT, "fx": focal.tolist(), "fy": 700.0,
+        "cx": 320.0, "cy": 180.0, "frames": true.frames.tolist(),
+        "camera_to_world": true.matrices.tolist(), "points": points.tolist(),
+    }  # fmt: skip
+    path.write_text(json.dumps(data))
+    loaded, _points = load_truth(path)
+    assert loaded.focal[:, 0].tolist() == focal.tolist()
+    assert loaded.focal[:, 1].tolist() == [700.0] * COUNT
+
+
+@pytest.mark.parametrize(
+    "broken", [{"frames": [1, 2]}, {"points": [1]}, {"fx": "wide"}, {"fx": [600, 700]}]
+)
 def test_load_truth_refuses_what_is_not_one(tmp_path, true, points, broken):
     path = tmp_path / "camera.json"
     data = {

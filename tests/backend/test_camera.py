@@ -254,6 +254,34 @@ def test_a_gap_takes_the_short_way_round() -> None:
     np.testing.assert_allclose(middle, turn("z", 180), atol=1e-9)
 
 
+def test_a_gap_is_turned_through_at_an_even_speed() -> None:
+    """A camera on a tripod pans on at the same pace: the plate behind it would slide."""
+    track = moving_track(frames=2)
+    for index, angle in enumerate((0, 110)):
+        track.matrices[index, :3, :3] = turn("y", angle)
+    track = replace(track, frames=np.array([10, 21]))
+    filled = camera.filled_gaps(track, np.arange(10, 22)).matrices
+    for step in range(12):
+        np.testing.assert_allclose(filled[step, :3, :3], turn("y", 10 * step), atol=1e-12)
+
+
+def test_only_some_frames() -> None:
+    track = moving_track(frames=8)
+    some = track.only(np.array([1, 5]))
+    assert some.frames.tolist() == [1002, 1006]
+    for name in ("matrices", "focal", "center", "solved"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(track, name)[[1, 5]], name)
+
+
+def test_a_camera_on_a_tripod_does_not_travel() -> None:
+    track = moving_track(frames=8)
+    assert track.travels
+    track.matrices[:, :3, 3] = [1.0, 2.0, 3.0]
+    assert not track.travels
+    track.matrices[:, 0, 3] += np.linspace(0, 1e-9, 8)
+    assert not track.travels
+
+
 def test_frames_outside_the_solve_get_nothing() -> None:
     track = moving_track(frames=5, first=10)
     assert camera.filled_gaps(track, np.arange(1, 13)).frames.tolist() == [10, 11, 12]

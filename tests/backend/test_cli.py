@@ -18,7 +18,7 @@ import pytest
 
 from backend import environment, locations
 from backend.installation import InstallReport
-from backend.shot import Shot
+from backend.shot import CAMERAS, Shot
 from tests.backend.movies import coded_frame, write_movie
 from tests.backend.textured_room import picture, room, sideways, track
 
@@ -175,6 +175,7 @@ def test_from_plate_to_scene(home: Path, plate: Path, tmp_path: Path) -> None:
     solve = json.loads(shot.solve_file.read_text())
     assert len(solve["solved"]) == FRAMES
     _once_more_changes_nothing(home, shot, (*words, "--blend", blend))
+    _the_plate_is_undistorted_without_solving_again(home, shot)
     _a_failed_solve_keeps_the_old_one(home, shot)
 
 
@@ -193,6 +194,22 @@ def _once_more_changes_nothing(home: Path, shot: Shot, words: tuple[str | Path, 
     Path(words[-1]).unlink()
     status, out, _err = call(home, "stages", shot.path)
     assert "scene      stale" in out
+
+
+def _the_plate_is_undistorted_without_solving_again(home: Path, shot: Shot) -> None:
+    before = shot.solve_file.stat().st_mtime_ns
+    status, _out, err = call(home, "run", shot.path, "-s", "undistort")
+    assert status == 0, err
+    assert shot.solve_file.stat().st_mtime_ns == before
+    size = json.loads(shot.undistorted_file.read_text())
+    for number in range(1, FRAMES + 1):
+        picture = cv2.imread(str(shot.undistorted_frame(number)))
+        assert picture.shape == (size["height"], size["width"], 3)
+    for stem in CAMERAS:
+        for extension in ("abc", "usd", "nk"):
+            assert shot.camera_file(extension, stem).stat().st_size > 100, (stem, extension)
+    status, out, _err = call(home, "stages", shot.path)
+    assert "undistort  current" in out
 
 
 def _a_failed_solve_keeps_the_old_one(home: Path, shot: Shot) -> None:

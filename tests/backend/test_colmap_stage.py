@@ -22,7 +22,7 @@ from backend.accuracy import slip
 from backend.errors import Canceled, SolveError
 from backend.events import Event, EventReader
 from backend.formats.colmap import read_model
-from backend.shot import Shot
+from backend.shot import CAMERAS, Shot
 from backend.solve import FrameState, Solve
 from backend.stages import ColmapOptions
 from backend.worker.engines import diagnosis, keyframes
@@ -147,7 +147,8 @@ class TestSolve:
         extensions = ("chan", "clip", "csv", "jsx", "nk")
         expected = {
             "solve.json", "extrinsics.json", "intrinsics.json", "contact_sheet.png",
-            *(f"camera.{extension}" for extension in extensions),
+            "undistorted.json", "stmap_undistort.exr", "stmap_distort.exr",
+            *(f"{stem}.{extension}" for stem in CAMERAS for extension in extensions),
         }  # fmt: skip
         assert {path.name for path in shot.camera.iterdir()} == expected
         names = {path.name for path in shot.output("colmap").iterdir()}

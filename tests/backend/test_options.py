@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from backend.errors import UsageError
-from backend.options import add_arguments, from_mapping, specs
+from backend.options import add_arguments, from_mapping, orders, setting_specs, specs
+from backend.outputs import fingerprint, inputs_of
+from backend.shot import Shot
 from backend.stages import STAGES, ColmapOptions
 
 
@@ -60,3 +63,17 @@ def test_every_option_explains_itself() -> None:
             assert spec.label
             assert len(spec.help) > 10
             assert not spec.help.endswith("."), f"{stage.name}.{spec.name}: Blender adds the period"
+
+
+def test_an_order_for_one_run_is_no_setting(tmp_path: Path) -> None:
+    """Refining is a flag of the command line; it neither shows nor makes an output stale."""
+    assert parse("--refine") == {"refine": True}
+    assert "refine" in {spec.name for spec in specs(ColmapOptions)}
+    assert "refine" not in {spec.name for spec in setting_specs(ColmapOptions)}
+    once, plain = ColmapOptions(refine=True), ColmapOptions()
+    assert orders(once)
+    assert not orders(plain)
+    stage, inputs = STAGES["colmap"], inputs_of(Shot(tmp_path), STAGES["colmap"], "")
+    assert fingerprint(stage, once, inputs) == fingerprint(stage, plain, inputs)
+    low = ColmapOptions(quality="low")
+    assert fingerprint(stage, low, inputs) != fingerprint(stage, plain, inputs)

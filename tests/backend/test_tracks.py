@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from backend.errors import FormatError
-from backend.tracks import MANUAL_SIGMA, UNUSED, TrackEdits, Tracks
+from backend.shot import Shot
+from backend.tracks import MANUAL_SIGMA, UNUSED, TrackEdits, Tracks, pending_edits, tracks_digest
 
 
 def three() -> Tracks:
@@ -83,3 +84,16 @@ def test_a_damaged_file_of_tracks_is_named(tmp_path: Path) -> None:
     bad.save(path)
     with pytest.raises(FormatError, match="do not match"):
         Tracks.load(path)
+
+
+def test_edits_of_other_tracks_are_over(tmp_path: Path) -> None:
+    shot = Shot(tmp_path)
+    shot.tracks.parent.mkdir()
+    three().save(shot.tracks)
+    edits = TrackEdits((2,), base=tracks_digest(shot.tracks))
+    edits.save(shot.track_edits)
+    assert pending_edits(shot).deleted == (2,)
+    three().edited(edits).save(shot.tracks)
+    assert not pending_edits(shot)
+    TrackEdits((5,)).save(shot.track_edits)
+    assert pending_edits(shot).deleted == (5,)

@@ -155,3 +155,55 @@ def test_level_camera_in_colmap_axes_gets_the_plain_turn():
     rotations = np.tile(np.eye(3), (3, 1, 1))
     world, _note = guess_world(centers, rotations, np.random.default_rng(0).normal(size=(20, 3)))
     assert np.allclose(world.rotation, SHOT_FROM_COLMAP)
+
+
+def pan(tilt, roll=0.3, count=40, center=(3.0, -2.0, 7.0)):
+    """A camera on a tripod, and points at a made-up distance in the directions that it saw."""
+    rng = np.random.default_rng(8)
+    rotations = np.stack(
+        [
+            colmap_camera(angle, tilt + rng.normal(0, 0.5), rng.normal(0, roll))
+            for angle in np.linspace(-30, 40, count)
+        ]
+    )
+    seen = rng.uniform([-0.5, -0.3, 1], [0.5, 0.3, 1], (count, 30, 3))
+    rays = np.einsum("nji,npj->npi", rotations, seen).reshape(-1, 3)
+    points = center + 10 * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    return np.tile(np.array(center), (count, 1)), rotations, points
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("tilt", [-30.0, -5.0, 4.0, 25.0])
+def test_a_tripod_stands_level_at_the_height_of_eyes(tilt, seed):
+    rng = np.random.default_rng(seed)
+    centers, rotations, points = pan(tilt)
+    centers, rotations, points, turn = scrambled(rng, centers, rotations, points)
+    world, note = guess_world(centers, rotations, points)
+    assert tilt_of(world, turn) < 0.6
+    placed = world.apply(centers)
+    assert np.abs(placed[:, 2] - CAMERA_HEIGHT).max() < 1e-9
+    away = np.linalg.norm(world.apply(points) - placed[0], axis=1)
+    np.testing.assert_allclose(away, POINT_DISTANCE)
+    forward = world.rotation @ rotations[20, 2]
+    assert abs(forward[0]) < 1e-9
+    assert forward[1] > 0.8
+    assert "only turns" in note
+    assert "1.6 m" in note
+
+
+@pytest.mark.parametrize("tilt", [-30.0, -5.0, 4.0])
+def test_the_origin_of_a_tripods_world_is_seen(tilt):
+    centers, rotations, points = pan(tilt)
+    world, _note = guess_world(centers, rotations, points)
+    source = np.linalg.solve(world.rotation, -world.translation / world.scale)
+    x, y, z = rotations[20] @ (source - centers[20])
+    assert z > 0
+    assert abs(x / z) < 0.05
+    assert abs(y / z) < np.tan(np.radians(9.5))
+
+
+def test_a_tripod_without_points_is_placed_too():
+    centers, rotations, _points = pan(-5.0)
+    world, _note = guess_world(centers, rotations, np.zeros((0, 3)))
+    assert np.isfinite(world.translation).all()
+    assert np.abs(world.apply(centers)[:, 2] - CAMERA_HEIGHT).max() < 1e-9

@@ -100,8 +100,11 @@ def make_shot(
     interpolated: tuple[int, ...] = (),
     world: Similarity = WORLD,
     images: bool = False,
+    zoom: np.ndarray | None = None,
 ) -> Shot:
-    """A tracked shot. `interpolated` are indices of frames that were not solved."""
+    """A tracked shot. `interpolated` are indices of frames that were not solved; `zoom` has the
+    focal length of each frame over that of the lens.
+    """
     shot = Shot(folder)
     poses = poses or arc(count)
     count = len(poses.rotations)
@@ -110,7 +113,7 @@ def make_shot(
     track = CameraTrack(
         frames=frames,
         matrices=matrices_from_colmap(poses.rotations, poses.translations, world),
-        focal=np.tile(lens.focal, (count, 1)),
+        focal=np.outer(np.ones(count) if zoom is None else zoom, lens.focal),
         center=np.tile(lens.center, (count, 1)),
         solved=~np.isin(np.arange(count), interpolated),
         width=lens.width,

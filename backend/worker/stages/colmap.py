@@ -26,21 +26,25 @@ from ...camera import (
     rotations_from_quaternions,
 )
 from ...errors import Remedy, SolveError
-from ...formats import write_all
+from ...formats import write_cameras
 from ...formats.colmap import read_model, write_model
 from ...plates import ranges
 from ...reconstruction import Observations, Reconstruction
 from ...shot import Plate, Shot, frame_number
 from ...solve import FrameSolve, FrameState, Solve
 from ...stages import ColmapOptions
-from ...tracks import TrackEdits, Tracks
-from ...world import guess_world
+from ...survey import world_for
+from ...tracks import Tracks, pending_edits
 from ..contact_sheet import FramePoints, write_contact_sheet
 from ..engines import CameraSolver, Prior, Solution, SolveInput
 from ..engines.sift import SiftSolver
+from ..engines.tracks_solver import TrackSolver
+from ..frame_lenses import FrameLenses
+from ..lens_maps import LensMaps, undistorted_plate
 from ..masks import find_masks, missing_masks
 from ..projection import Projections, project_observations
 from ..report import Context, Report
+from ..stmap_files import write_stmaps
 from ..undistorted import write_undistorted_proxies
 
 WORK = "work"
@@ -48,7 +52,8 @@ WORK = "work"
 
 def run(context: Context[ColmapOptions]) -> None:
     """Solves the camera into the shot's `colmap` and `camera` folders. Raises SolveError."""
-    solver: CameraSolver = SiftSolver()
+    tracked = context.options.engine == "tracks"
+    solver: CameraSolver = TrackSolver() if tracked else SiftSolver()
     plate = context.shot.load_plate()
     frames = _frames(context.shot, plate)
     work = context.part.folder("colmap") / WORK
@@ -70,7 +75,7 @@ def run(context: Context[ColmapOptions]) -> None:
     solution = solver.solve(task, context.report)
     context.report.status("Writing the solve")
     solved = _Solved.of(solution.reconstruction)
-    solve = _solve(solver.name, plate, solution, solved, warnings, context.report)
+    solve = _solve(context, solver.name, plate, solution, solved, warnings)
     _write(context, frames, solved, solve)
     if solution.tracks is not None:
         solution.tracks.save(context.part.folder("colmap") / context.shot.tracks.name)
@@ -84,7 +89,7 @@ def _prior(shot: Shot) -> Prior:
         raise SolveError(
             "There are no tracks to refine: track the camera first.", Remedy.TRACK_CAMERA
         )
-    tracks = Tracks.load(shot.tracks).edited(TrackEdits.load(shot.track_edits))
+    tracks = Tracks.load(shot.tracks).edited(pending_edits(shot))
     return Prior(read_model(shot.sparse, observations=True), tracks)
 
 
@@ -159,14 +164,15 @@ class _Solved:
 
 
 def _solve(
+    context: Context[ColmapOptions],
     engine: str,
     plate: Plate,
     solution: Solution,
     solved: _Solved,
     warnings: list[str],
-    report: Report,
 ) -> Solve:
-    world, note = guess_world(solved.centers, solved.rotations, solved.model.points.positions)
+    points = solved.model.points.positions
+    world, note = world_for(context.shot, solved.numbers, solved.centers, solved.rotations, points)
     lenses = [solved.model.cameras[id_] for id_ in solved.model.camera_ids.tolist()]
     lens = lenses[0]
     count = len(solved.numbers)
@@ -183,7 +189,7 @@ def _solve(
     )
     track = filled_gaps(track, np.array(plate.frames, dtype=np.int64))
     frames = _frame_solves(plate, track, solved)
-    _warn_of_gaps(frames, warnings, report)
+    _warn_of_gaps(frames, warnings, context.report)
     return Solve(
         engine=engine,
         camera=lens,
@@ -243,17 +249,36 @@ def _write(
     write_model(solved.model, sparse)
     camera = context.part.folder("camera")
     solve.save(camera)
-    write_all(solve.track, camera)
-    if not solve.camera.is_pinhole:
-        context.report.status("Undistorting the proxies")
-        proxies = camera / context.shot.undistorted_proxies.name
-        write_undistorted_proxies(solve.camera, context.shot.proxies, proxies, context.report)
+    _write_lens(context, solve, camera)
     context.report.check()
     sheet = context.shot.contact_sheet.name
     write_contact_sheet(camera / sheet, frames, _frame_points(solved), solve)
     context.report.result("colmap/sparse/0", "colmap")
     context.report.result("camera/solve.json", "solve")
     context.report.result(f"camera/{sheet}", "contact_sheet")
+
+
+def _write_lens(context: Context[ColmapOptions], solve: Solve, camera: Path) -> None:
+    """The cameras for either plate, what takes one to the other, and undistorted proxies.
+
+    The maps of a zoom are as many as its frames: they come with the undistorted plate.
+    """
+    shot, report, lenses = context.shot, context.report, FrameLenses(solve)
+    size = undistorted_plate(solve)
+    size.save(camera / shot.undistorted_file.name)
+    write_cameras(solve.track, size, camera)
+    if size.cut:
+        report.warning("The lens sees so far to the side that the undistorted plate is cut.")
+    if not size.is_plate and not lenses.change:
+        maps = LensMaps(solve.camera, size)
+        write_stmaps(maps, lambda direction: camera / shot.stmap(direction).name)
+    if not solve.camera.is_pinhole:
+        report.status("Undistorting the proxies")
+        proxies = camera / shot.undistorted_proxies.name
+        before = solve.frames[0].frame - 1
+        write_undistorted_proxies(
+            lambda number: lenses.at(before + number), shot.proxies, proxies, report
+        )
 
 
 def _frame_points(solved: _Solved) -> dict[int, FramePoints]:

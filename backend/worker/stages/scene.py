@@ -16,6 +16,7 @@ from typing import Any
 from ... import processes
 from ...blender import BlenderProgram, find
 from ...errors import BlenderError, Remedy
+from ...shot import CAMERAS
 from ...stages import SceneOptions
 from ..report import Context, Report
 
@@ -98,8 +99,8 @@ def _ask_blender(
 
 def _put_in_place(context: Context[SceneOptions], work: Path) -> None:
     """Moves the camera files that Blender wrote beside the others of the shot."""
-    for extension in FORMATS:
-        target = context.shot.camera_file(extension)
+    names = [(extension, stem) for extension in FORMATS for stem in CAMERAS]
+    for target in (context.shot.camera_file(extension, stem) for extension, stem in names):
         written = work / target.name
         if written.is_file():
             os.replace(written, target)
