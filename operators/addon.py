@@ -13,7 +13,7 @@ import bpy
 
 from ..backend import locations
 from ..backend.host import Host
-from ..backend.options import specs
+from ..backend.options import setting_specs
 from ..backend.plates import IMAGE_SUFFIXES
 from ..backend.shot import folder_name
 from ..backend.stages import STAGES
@@ -70,7 +70,7 @@ def absolute(path: str) -> str:
 def stage_options(scene: bpy.types.Scene, stage: str) -> dict[str, Any]:
     """The scene's options of one stage as plain values."""
     group = getattr(scene.shot_gopher.options, stage)
-    return {spec.name: getattr(group, spec.name) for spec in specs(STAGES[stage].options)}
+    return {spec.name: getattr(group, spec.name) for spec in setting_specs(STAGES[stage].options)}
 
 
 def suggested_folder(plate: str) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import bpy
 
+from ..backend import survey
 from ..backend.errors import ShotGopherError
 from ..backend.shot import Shot
 from . import addon
+from .monitor import monitor
 from .scene import shot as scene_shot
 
 
@@ -41,8 +43,12 @@ class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
-        return _import(self, lambda: scene_shot.import_shot(context, shot))
+        settings = context.scene.shot_gopher
+        shot = Shot(Path(addon.absolute(settings.shot)))
+        survey.recover(shot)
+        result = _import(self, lambda: scene_shot.import_shot(context, shot, settings.most_tracks))
+        monitor.refresh_soon()
+        return result
 
 
 class SHOTGOPHER_OT_colmap_import(bpy.types.Operator):

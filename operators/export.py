@@ -39,6 +39,12 @@ class SHOTGOPHER_OT_camera_export(bpy.types.Operator):
         options={"ENUM_FLAG"},
         default={"chan", "nk"},
     )
+    every_plate: bpy.props.BoolProperty(
+        name="Both Plates",
+        description="Write a tracked camera also as camera_plate, for the plate as shot, and as "
+        "camera_undistorted, for the undistorted plate",
+        default=False,
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -57,7 +63,7 @@ class SHOTGOPHER_OT_camera_export(bpy.types.Operator):
         frames = range(scene.frame_start, scene.frame_end + 1)
         chosen = [name for name, _label, _help in FORMATS if name in self.formats]
         try:
-            files = exports.export(context, scene.camera, folder, chosen, frames)
+            files = exports.export(context, scene.camera, folder, chosen, frames, self.every_plate)
         except ShotGopherError as error:
             self.report({"ERROR"}, error.reason)
             return {"CANCELLED"}

@@ -99,7 +99,12 @@ def _export(camera: Any, request: dict[str, Any], answer: dict[str, Any]) -> Non
         _status(request, f"Writing camera.{name}")
         try:
             files = export(
-                bpy.context, camera, Path(request["exports"]), [name], range(first, last + 1)
+                bpy.context,
+                camera,
+                Path(request["exports"]),
+                [name],
+                range(first, last + 1),
+                every_plate=True,
             )
         except BlenderError as error:
             answer["warnings"].append(error.reason)

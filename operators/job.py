@@ -103,7 +103,8 @@ def _run(operator: bpy.types.Operator, scene: bpy.types.Scene, stage: str, force
     return run_or_follow(operator, request)
 
 
-def _can_start(cls: type, scene: bpy.types.Scene) -> bool:
+def can_start(cls: type, scene: bpy.types.Scene) -> bool:
+    """For `poll`: the scene has a shot, and no job is at work on it."""
     if not scene.shot_gopher.shot:
         cls.poll_message_set("Choose a plate first")
         return False
@@ -126,7 +127,7 @@ class SHOTGOPHER_OT_set_up(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _can_start(cls, context.scene)
+        return can_start(cls, context.scene)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return _run(self, context.scene, "ingest", self.force)
@@ -151,7 +152,7 @@ class SHOTGOPHER_OT_stage_run(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _can_start(cls, context.scene)
+        return can_start(cls, context.scene)
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.PropertyGroup) -> str:

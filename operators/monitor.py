@@ -23,6 +23,7 @@ from ..backend.jobs import Job, JobState, JobStore
 from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
+from .scene import stamp
 from .view import OnDisk, Pace, Query, ShotView, compose, jobs_of, read_shot
 
 POLL_INTERVAL = 0.25
@@ -239,6 +240,7 @@ def _query(scene: bpy.types.Scene) -> Query:
         folder=addon.absolute(settings.shot),
         plate=addon.absolute(settings.plate),
         options={name: addon.stage_options(scene, name) for name in STAGES},
+        shown=stamp.all_in(scene),
     )
 
 
@@ -275,7 +277,7 @@ def _view_layer(window: bpy.types.Window, scene: bpy.types.Scene) -> bpy.types.V
     return window.view_layer if window.scene == scene else scene.view_layers[0]
 
 
-_SHOWN_IN = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}
+_SHOWN_IN = {"VIEW_3D": "UI", "CLIP_EDITOR": "UI", "PREFERENCES": "WINDOW"}
 """The regions that show what the monitor knows, by their areas."""
 
 

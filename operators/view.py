@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import outputs
+from ..backend.camera import DEFAULT_SENSOR_WIDTH
 from ..backend.errors import FormatError, Remedy, ShotGopherError, UsageError
 from ..backend.jobs import Job, JobState, Snapshot
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
 from ..backend.plates import resolve_plate
+from ..backend.reconstruction import CameraModel
 from ..backend.shot import Plate, Shot, read_json
+from ..backend.solve import Motion, Quality
 from ..backend.stages import STAGES, Stage
+from ..backend.survey import is_of_this_solve
+from .scene.stamp import Stamp, of_shot
 
 
 class StageState(Enum):
@@ -54,6 +59,35 @@ class StageView:
     log: str = ""
 
 
+class SceneState(Enum):
+    """What the scene shows of the shot's solve."""
+
+    CURRENT = "current"
+    MISSING = "missing"
+    OLDER = "another solve"
+    MOVED = "the same solve in another world"
+
+
+@dataclass(frozen=True)
+class SolveView:
+    """What can be said of a solve: `grade` is "" where nothing is known.
+
+    `lines` are figures, `advice` sentences; `world` says how the world was found and `told` is what
+    the artist set of it.
+    """
+
+    grade: str = ""
+    reason: str = ""
+    advice: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    world: str = ""
+    surveyed: bool = False
+    tracks: bool = False
+    plot: str = ""
+
+
 @dataclass(frozen=True)
 class ShotView:
     """Everything the panels show of one scene's shot."""
@@ -65,6 +99,8 @@ class ShotView:
         default_factory=lambda: dict.fromkeys(STAGES, StageView())
     )
     solved: bool = False
+    solve: SolveView = SolveView()
+    scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
     warnings: tuple[str, ...] = ()
     trouble: str = ""
@@ -80,11 +116,15 @@ class ShotView:
 
 @dataclass(frozen=True)
 class Query:
-    """What has to be known to look at a shot: paths are absolute, "" where there is none."""
+    """What has to be known to look at a shot: paths are absolute, "" where there is none.
+
+    `shown` is what the scene has of shots, by their folders.
+    """
 
     folder: str
     plate: str
     options: Mapping[str, Mapping[str, Any]]
+    shown: Mapping[str, Stamp] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +137,8 @@ class OnDisk:
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exists: bool = False
     plate_trouble: str = ""
-    solve_warnings: tuple[str, ...] = ()
+    solve: SolveView = SolveView()
+    scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
     jobs: tuple[Job, ...] = ()
 
@@ -116,15 +157,16 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         for stage in STAGES.values()
     }
     sheet = shot.contact_sheet
-    solve, warnings = _solve(shot)
+    solve = _solve(shot)
     return OnDisk(
         folder=query.folder,
         freshness=fresh,
         time=now,
-        facts={"ingest": _plate_lines(shot), "colmap": solve},
+        facts={"ingest": _plate_lines(shot), "colmap": solve.facts},
         exists=shot.path.is_dir(),
         plate_trouble=trouble,
-        solve_warnings=warnings,
+        solve=solve,
+        scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
         jobs=tuple(mine),
     )
@@ -174,21 +216,83 @@ def rate(fps: Fraction) -> str:
     return f"{float(fps):.3f}".rstrip("0").rstrip(".")
 
 
-def _solve(shot: Shot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """How good the camera is, in lines, and the solver's warnings; () and () without one."""
+def _solve(shot: Shot) -> SolveView:
+    """What is told of the camera; nothing without one."""
     try:
         solve = read_json(shot.solve_file)
-        counts = {name: len(solve[name]) for name in ("solved", "interpolated", "unsolved")}
-        lines = [
-            f"{counts['solved']} of {sum(counts.values())} frames solved",
-            f"Error {solve['mean_error_px']:.2f} px mean, {solve['max_error_px']:.2f} px worst",
-            f"{solve['points']} points",
-        ]
-        if counts["interpolated"]:
-            lines.insert(1, f"{counts['interpolated']} frames interpolated")
-        return tuple(lines), tuple(map(str, solve["warnings"]))
+        return SolveView(
+            facts=_solve_facts(solve),
+            warnings=tuple(map(str, solve["warnings"])),
+            world=str(solve["world"]["note"]),
+            surveyed=shot.survey.is_file(),
+            tracks=shot.tracks.is_file(),
+            plot=str(shot.solve_plot) if shot.solve_plot.is_file() else "",
+            **_quality(shot, solve),
+        )
     except (FormatError, KeyError, TypeError, ValueError):
-        return (), ()
+        return SolveView()
+
+
+def _solve_facts(solve: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = {name: len(solve[name]) for name in ("solved", "interpolated", "unsolved")}
+    lines = [
+        f"{counts['solved']} of {sum(counts.values())} frames solved",
+        f"Error {solve['mean_error_px']:.2f} px mean, {solve['max_error_px']:.2f} px worst",
+        f"{solve['points']} points",
+    ]
+    if counts["interpolated"]:
+        lines.insert(1, f"{counts['interpolated']} frames interpolated")
+    return tuple(lines)
+
+
+def _quality(shot: Shot, solve: Mapping[str, Any]) -> dict[str, Any]:
+    """Grade, reason, advice and lines; {} for a solve that says nothing of its quality."""
+    if "quality" not in solve:
+        return {}
+    quality = Quality.from_json(solve["quality"])
+    tripod = quality.motion is Motion.TRIPOD
+    move = "The camera only turns" if tripod else f"Parallax {quality.parallax:.1f}\u00b0"
+    coverage = f"tracks cover {quality.coverage:.0%} of the picture"
+    return {
+        "grade": quality.grade.value,
+        "reason": quality.reason,
+        "advice": quality.advice,
+        "lines": (_focal_line(shot, solve, quality.focal_sigma), f"{move}; {coverage}"),
+    }
+
+
+def _focal_line(shot: Shot, solve: Mapping[str, Any], sigma: float) -> str:
+    """The focal length in mm of the sensor that the solve was told, and how sure it is."""
+    camera = CameraModel.from_json(solve["camera"])
+    options = outputs.recorded(shot, STAGES["colmap"]).get("options", {})
+    sensor = float(options.get("sensor_width") or DEFAULT_SENSOR_WIDTH)
+    length = f"Focal length {camera.focal[0] / camera.width * sensor:.1f} mm"
+    if sigma <= 0:
+        return f"{length}, as given"
+    sure = next(word for least, word in _CERTAINTY if sigma <= least)
+    return f"{length}, {sure} (\u00b1 {sigma:.1%})"
+
+
+_CERTAINTY = (
+    (0.003, "well known"),
+    (0.01, "known"),
+    (0.03, "roughly known"),
+    (float("inf"), "uncertain"),
+)
+"""Standard deviation over focal length up to which a word holds."""
+
+
+def _scene_state(shot: Shot, shown: Stamp | None) -> SceneState:
+    """Compares what the scene shows with what the shot has."""
+    camera = outputs.camera_digest(shot)
+    if not camera or shown == Stamp("", ""):
+        return SceneState.CURRENT
+    if shown is None:
+        return SceneState.MISSING
+    if shown.camera == camera:
+        return SceneState.CURRENT
+    same = bool(shown.world) and is_of_this_solve(shot, shown.world)
+    return SceneState.MOVED if same else SceneState.OLDER
 
 
 def jobs_of(folder: str, jobs: Iterable[Job]) -> list[Job]:
@@ -232,8 +336,10 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace) 
         plate_trouble=disk.plate_trouble,
         stages={name: _stage_view(name, disk, jobs, canceling, pace) for name in STAGES},
         solved=bool(disk.facts.get("colmap")),
+        solve=disk.solve,
+        scene=disk.scene,
         contact_sheet=disk.contact_sheet,
-        warnings=tuple(dict.fromkeys((*disk.solve_warnings, *told))),
+        warnings=tuple(dict.fromkeys((*disk.solve.warnings, *told))),
     )
 
 

@@ -28,13 +28,18 @@ class ShotGopherPanel:
 
 
 def sentence(
-    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    text: str,
+    icon: str = "NONE",
+    quiet: bool = False,
 ) -> None:
     """A text as wide as the sidebar, with the icon before its first line."""
     scale = context.preferences.system.ui_scale
     letters = int((context.region.width / scale - _MARGIN) / _LETTER_WIDTH)
     column = layout.column(align=True)
     column.scale_y = 0.8
+    column.active = not quiet
     lines = textwrap.wrap(text, max(20, letters))[:_SHOWN_LINES]
     for number, line in enumerate(lines):
         shown = icon if number == 0 else "BLANK1"

@@ -9,10 +9,11 @@ from typing import Any
 
 import bpy
 
-from ..backend.options import OptionSpec, specs
+from ..backend.options import Choice, OptionSpec, setting_specs
 from ..backend.stages import STAGES, Stage
 from ..operators import addon
 from ..operators.monitor import monitor
+from ..operators.scene.markers import MOST_TRACKS
 
 # From Blender 4.5 on a path property says whether it understands "//"; before, none could say so.
 _PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
@@ -40,7 +41,7 @@ def _property(spec: OptionSpec) -> Any:
         "update": _changed,
     }
     if spec.choices:
-        items = [(choice.value, choice.value.capitalize(), choice.help) for choice in spec.choices]
+        items = [(choice.value, _label(choice), choice.help) for choice in spec.choices]
         return bpy.props.EnumProperty(items=items, **common)
     if spec.type is bool:
         return bpy.props.BoolProperty(**common)
@@ -54,6 +55,10 @@ def _property(spec: OptionSpec) -> Any:
     return make(**common)
 
 
+def _label(choice: Choice) -> str:
+    return choice.label or choice.value.capitalize()
+
+
 def _group(name: str, properties: dict[str, Any]) -> type:
     return type(
         f"SHOTGOPHER_PG_{name}", (bpy.types.PropertyGroup,), {"__annotations__": properties}
@@ -61,7 +66,7 @@ def _group(name: str, properties: dict[str, Any]) -> type:
 
 
 def _stage_group(stage: Stage) -> type:
-    return _group(stage.name, {spec.name: _property(spec) for spec in specs(stage.options)})
+    return _group(stage.name, {spec.name: _property(spec) for spec in setting_specs(stage.options)})
 
 
 _STAGE_GROUPS = {stage.name: _stage_group(stage) for stage in STAGES.values()}
@@ -97,6 +102,21 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         description="Bring the camera, the plate and the points into this scene as soon as "
         "tracking has finished",
         default=True,
+    )
+    most_tracks: bpy.props.IntProperty(
+        name="Tracks",
+        description="How many of the solve's tracks become markers of the movie clip at most: the "
+        "worst, and long ones from all over the picture. 0 for none",
+        default=MOST_TRACKS,
+        min=0,
+        soft_max=5000,
+    )
+    distance: bpy.props.FloatProperty(
+        name="Distance",
+        description="How far apart the two selected points are",
+        subtype="DISTANCE",
+        default=1.0,
+        min=0.0,
     )
     options: bpy.props.PointerProperty(type=SHOTGOPHER_PG_options)
 

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The third panel: what there is to bring into the scene, and the camera's way out of it."""
+"""The third panel: how good the camera is, what there is to bring into the scene and out of it."""
 
 import bpy
 
+from ..backend.solve import Grade
 from ..operators.monitor import monitor
+from ..operators.view import SceneState, ShotView, SolveView
 from . import pieces
+
+_GRADE_ICONS = {
+    Grade.GOOD.value: "CHECKMARK",
+    Grade.FAIR.value: "INFO",
+    Grade.POOR.value: "ERROR",
+}
+_SCENE_TEXTS = {
+    SceneState.MISSING: "The camera is solved: import it.",
+    SceneState.OLDER: "The shot has been solved since: import the new camera.",
+    SceneState.MOVED: "The scene shows another world than the shot folder has.",
+}
 
 
 class SHOTGOPHER_PT_results(pieces.ShotGopherPanel, bpy.types.Panel):
@@ -14,26 +27,51 @@ class SHOTGOPHER_PT_results(pieces.ShotGopherPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         view = monitor.view(context.scene)
+        if view.solve.grade:
+            _draw_quality(layout.box(), context, view.solve)
         layout.prop(context.scene.shot_gopher, "import_when_done")
         if view.trouble:
             alert = layout.column()
             alert.alert = True
             pieces.sentence(alert, context, view.trouble, "ERROR")
-        if monitor.import_waits:
-            text = "The camera is imported as soon as you are back in Object Mode."
-            pieces.sentence(layout, context, text, "TIME")
-        row = layout.row()
-        row.scale_y = 1.4
-        row.enabled = view.solved
-        row.operator("shot_gopher.camera_import", icon="CAMERA_DATA")
+        _draw_import(layout, context, view)
         column = layout.column(align=True)
         column.operator("shot_gopher.camera_export", icon="EXPORT")
         column.operator("shot_gopher.colmap_import", icon="IMPORT")
-        column = layout.column(align=True)
-        if view.contact_sheet:
-            pieces.open_path(column, "Contact Sheet", view.contact_sheet, "IMAGE_DATA")
-        if view.exists:
-            pieces.open_path(column, "Shot Folder", view.folder, "FILE_FOLDER")
+        _draw_files(layout.column(align=True), view)
+
+
+def _draw_quality(layout: bpy.types.UILayout, context: bpy.types.Context, solve: SolveView) -> None:
+    layout.label(text=f"{solve.grade.capitalize()} solve", icon=_GRADE_ICONS[solve.grade])
+    pieces.sentence(layout, context, solve.reason)
+    for text in solve.advice:
+        pieces.sentence(layout, context, text, "LIGHT")
+    for line in solve.lines:
+        pieces.sentence(layout, context, line, quiet=True)
+
+
+def _draw_import(layout: bpy.types.UILayout, context: bpy.types.Context, view: ShotView) -> None:
+    if monitor.import_waits:
+        text = "The camera is imported as soon as you are back in Object Mode."
+        pieces.sentence(layout, context, text, "TIME")
+    elif view.scene is not SceneState.CURRENT and not view.busy:
+        pieces.sentence(layout, context, _SCENE_TEXTS[view.scene], "INFO")
+    column = layout.column(align=True)
+    row = column.row()
+    row.scale_y = 1.4
+    row.enabled = view.solved
+    row.operator("shot_gopher.camera_import", icon="CAMERA_DATA")
+    if view.scene is SceneState.MOVED:
+        column.operator("shot_gopher.survey_keep", icon="LOOP_BACK")
+
+
+def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:
+    if view.solve.plot:
+        pieces.open_path(column, "Solve Plot", view.solve.plot, "GRAPH")
+    if view.contact_sheet:
+        pieces.open_path(column, "Contact Sheet", view.contact_sheet, "IMAGE_DATA")
+    if view.exists:
+        pieces.open_path(column, "Shot Folder", view.folder, "FILE_FOLDER")
 
 
 register, unregister = bpy.utils.register_classes_factory((SHOTGOPHER_PT_results,))

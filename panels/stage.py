@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import bpy
 
-from ..backend.options import specs
+from ..backend.options import OptionSpec, setting_specs
 from ..backend.stages import Stage
 from ..operators.view import StageState, StageView
 from . import pieces
@@ -37,7 +40,7 @@ def draw_stage(
         pieces.facts(column, [now.text])
     if now.state in (StageState.DONE, StageState.STALE):
         pieces.facts(column, now.facts)
-    if specs(stage.options):
+    if setting_specs(stage.options):
         _draw_options(column, context, stage)
 
 
@@ -69,8 +72,30 @@ def _draw_options(column: bpy.types.UILayout, context: bpy.types.Context, stage:
     header.label(text="Options")
     if body is None:
         return
-    group = getattr(context.scene.shot_gopher.options, stage.name)
-    body.use_property_split = True
-    body.use_property_decorate = False
-    for spec in specs(stage.options):
-        body.prop(group, spec.name)
+    options = setting_specs(stage.options)
+    _draw_specs(body, context, stage, [spec for spec in options if not spec.advanced])
+    advanced = [spec for spec in options if spec.advanced]
+    if advanced:
+        header, body = body.panel(f"shot_gopher_advanced_{stage.name}", default_closed=True)
+        header.label(text="Advanced")
+        if body is not None:
+            _draw_specs(body, context, stage, advanced)
+
+
+def _draw_specs(
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    stage: Stage,
+    specs: Sequence[OptionSpec],
+) -> None:
+    """Options one below the other; those of a group stick together."""
+    values = getattr(context.scene.shot_gopher.options, stage.name)
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    for group, members in groupby(specs, lambda spec: spec.group):
+        together = column.column(align=bool(group))
+        for spec in members:
+            row = together.row()
+            row.active = not spec.needs or bool(getattr(values, spec.needs))
+            row.prop(values, spec.name)

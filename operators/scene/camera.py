@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import bpy
 import numpy as np
 
 from ...backend.camera import Array, CameraTrack, euler_degrees, quaternions_from_rotations
+from ...backend.errors import FormatError
+from ...backend.undistorted import UndistortedPlate
 from .animation import Channel, drop_channels, key_channels
 from .footage import Footage
 
 FITS = "shot_gopher_fits"
 """Custom property of the camera object: which plate its pinhole fits (see CameraTrack.fits)."""
+UNDISTORTED = "shot_gopher_undistorted"
+"""Custom property of the camera object: the fields of its UndistortedPlate."""
 
 _LOCK_MARGIN = 80.0
 """Degrees of the middle Euler angle from which the other two begin to swing wildly."""
@@ -69,7 +73,20 @@ def build_camera(
     _set_clip_range(camera.data, depths, widen_only=existing is not None)
     key_camera(camera, track)
     camera[FITS] = track.fits
+    if footage.undistorted is not None:
+        camera[UNDISTORTED] = asdict(footage.undistorted)
+    elif UNDISTORTED in camera:
+        del camera[UNDISTORTED]
     return camera
+
+
+def undistorted_plate_of(camera: bpy.types.Object) -> UndistortedPlate | None:
+    """The undistorted plate of an imported camera; None for any other camera."""
+    stored = camera.get(UNDISTORTED)
+    try:
+        return UndistortedPlate.from_json(stored.to_dict())
+    except (AttributeError, FormatError):
+        return None
 
 
 def _new_camera(name: str, collection: bpy.types.Collection, depths: Depths) -> bpy.types.Object:
@@ -93,14 +110,17 @@ def key_camera(camera: bpy.types.Object, track: CameraTrack) -> None:
 
 
 def _key_pose(camera: bpy.types.Object, track: CameraTrack) -> None:
+    """A camera on a tripod gets a place instead of as many equal keys as frames."""
     mode, path, rotation = _rotation_keys(track.matrices[:, :3, :3])
     camera.rotation_mode = mode
     drop_channels(camera, *({"rotation_euler", "rotation_quaternion"} - {path}))
-    key_channels(
-        camera,
-        _columns("location", track.matrices[:, :3, 3]) | _columns(path, rotation),
-        track.frames,
-    )
+    keys = _columns(path, rotation)
+    if track.travels:
+        keys |= _columns("location", track.matrices[:, :3, 3])
+    else:
+        drop_channels(camera, "location")
+        camera.location = track.matrices[0, :3, 3]
+    key_channels(camera, keys, track.frames)
 
 
 def _rotation_keys(rotations: Array) -> tuple[str, str, Array]:

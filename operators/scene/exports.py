@@ -14,7 +14,9 @@ import numpy as np
 from ...backend.camera import PLATE, Array, CameraTrack
 from ...backend.errors import BlenderError, OutputError, explain_os_error
 from ...backend.formats import TEXT_FORMATS
-from .camera import FITS, key_camera, pixel_aspect
+from ...backend.shot import CAMERA
+from ...backend.undistorted import cameras_by_plate
+from .camera import FITS, key_camera, pixel_aspect, undistorted_plate_of
 from .rate import scene_rate, set_scene_rate
 
 _EXPORTED_NAME = "Tracked Camera"
@@ -28,18 +30,23 @@ def export(
     folder: Path,
     formats: Iterable[str],
     frames: Sequence[int],
+    every_plate: bool = False,
 ) -> list[Path]:
     """Writes `camera.<format>` into `folder` for chan clip csv jsx nk abc usd; the files written.
 
-    Raises BlenderError or OutputError; what could be written has been written then.
+    With `every_plate` a tracked camera is also written as camera_plate and camera_undistorted (see
+    `cameras_by_plate`). Raises BlenderError or OutputError; what could be written has been written
+    then.
     """
-    track = sample_camera(context.scene, camera, frames)
+    sampled = sample_camera(context.scene, camera, frames)
+    undistorted = undistorted_plate_of(camera) if every_plate else None
+    tracks = cameras_by_plate(sampled, undistorted) if undistorted else {CAMERA: sampled}
     written: list[Path] = []
     failures: list[BlenderError | OutputError] = []
-    for name in formats:
-        path = folder / f"camera.{name}"
+    for name, stem in ((name, stem) for name in formats for stem in tracks):
+        path = folder / f"{stem}.{name}"
         try:
-            _write(context, camera, track, name, path)
+            _write(context, camera, tracks[stem], name, path)
             written.append(path)
         except (BlenderError, OutputError) as error:
             failures.append(error)

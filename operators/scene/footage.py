@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from ...backend.camera import Array, CameraTrack
 from ...backend.errors import Remedy, SolveError
 from ...backend.formats.colmap import read_model
 from ...backend.reconstruction import CameraModel, Points
 from ...backend.shot import Shot
 from ...backend.solve import Solve
+from ...backend.undistorted import UndistortedPlate
 
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 
@@ -56,7 +59,9 @@ class Footage:
     """A tracked camera with its plate and points. Everything is in the shot's world.
 
     source      tells shots apart: the folder it was read from
-    lens        what the plate was shot with; `main` is the index of a frame of the track that was
+    lens        what the plate was shot with, where it zooms in its frame `main`; that is the index
+                of a frame of the track that was shot with it
+    undistorted the size of the undistorted plate, None where that is not known
     positions   (p, 3) of `points`
     images      None where the plate cannot be shown
     fps         None to leave the scene's
@@ -74,7 +79,12 @@ class Footage:
     last_frame: int
     fps: Fraction | None = None
     main: int = 0
+    undistorted: UndistortedPlate | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def zooms(self) -> bool:
+        return bool(np.ptp(self.track.focal, axis=0).any())
 
 
 def read_shot(shot: Shot) -> Footage:
@@ -98,8 +108,14 @@ def read_shot(shot: Shot) -> Footage:
         first_frame=plate.first_frame,
         last_frame=plate.last_frame,
         fps=plate.fps,
+        undistorted=_undistorted(shot),
         warnings=() if images else ("The plate is not shown: its frames are missing.",),
     )
+
+
+def _undistorted(shot: Shot) -> UndistortedPlate | None:
+    file = shot.undistorted_file
+    return UndistortedPlate.load(file) if file.is_file() else None
 
 
 def _shot_images(shot: Shot, first_frame: int) -> PlateImages | None:

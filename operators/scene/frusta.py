@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the camera stood at each frame: one mesh of edges with a pyramid a frame and the path."""
+"""Where the camera stood at each frame: one mesh of edges with a pyramid a frame and the path.
+
+On a tripod all pyramids share one tip: there is one for every few degrees of turn, and no path.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ INTERPOLATED = "interpolated"
 _DEPTH_SHARE = 0.012
 """Height of a pyramid as a share of the middle distance from the camera to the points."""
 _INTERPOLATED_SIZE = 0.5
+_TRIPOD_STEP = 5.0
+"""Degrees from one pyramid to the next where the camera only turns."""
 _PYRAMID = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [1, 2], [2, 3], [3, 4], [4, 1]])
 
 
@@ -27,11 +32,11 @@ def build_frusta(
     distance: float,
 ) -> bpy.types.Object:
     """Makes the mesh, or gives `existing` a new one; `distance` decides the pyramids' size."""
-    track = footage.track
+    track = _thinned(footage.track)
     frusta = existing or _new_object(f"{footage.name} Frusta", collection)
     mesh = frusta.data
     mesh.clear_geometry()
-    vertices, edges = _vertices(track, distance * _DEPTH_SHARE), _edges(len(track.frames))
+    vertices, edges = _vertices(track, distance * _DEPTH_SHARE), _edges(track)
     mesh.vertices.add(len(vertices))
     mesh.vertices.foreach_set("co", vertices.astype(np.float32).ravel())
     mesh.edges.add(len(edges))
@@ -64,9 +69,31 @@ def _vertices(track: CameraTrack, size: float) -> Array:
     return vertices
 
 
-def _edges(count: int) -> Integers:
-    tips = np.arange(count) * 5
+def _thinned(track: CameraTrack) -> CameraTrack:
+    """The track itself when the camera travels, else the frames that look another way.
+
+    First and last frame always stay.
+    """
+    if track.travels:
+        return track
+    turns = track.matrices[:, :3, :3]
+    kept = [0]
+    for index in range(1, len(turns)):
+        if _degrees_between(turns[kept[-1]], turns[index]) >= _TRIPOD_STEP:
+            kept.append(index)
+    return track.only(np.union1d(kept, len(turns) - 1))
+
+
+def _degrees_between(one: Array, other: Array) -> float:
+    cosine = (np.trace(one.T @ other) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _edges(track: CameraTrack) -> Integers:
+    tips = np.arange(len(track.frames)) * 5
     pyramids = (tips[:, None, None] + _PYRAMID).reshape(-1, 2)
+    if not track.travels:
+        return pyramids
     path = np.stack([tips[:-1], tips[1:]], axis=1)
     return np.concatenate([pyramids, path])
 

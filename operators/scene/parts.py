@@ -48,12 +48,12 @@ def find(blocks: Iterable[Block], role: Role, source: str) -> Block | None:
         for block in blocks
         if block.library is None
         and block.get(ROLE) == role.value
-        and _same_source(block.get(SOURCE), source)
+        and same_source(block.get(SOURCE), source)
     ]
     return min(found, key=lambda block: block.name, default=None)
 
 
-def _same_source(stored: object, source: str) -> bool:
+def same_source(stored: object, source: str) -> bool:
     """True also for a shot that has moved: another path, the same name, nothing at the old one."""
     if not isinstance(stored, str):
         return False

@@ -16,6 +16,8 @@ from . import parts
 from .footage import Footage
 
 COLOR = "color"
+ID = "id"
+"""COLMAP's number of the point, by which the command line names it."""
 ERROR = "reprojection_error"
 TRACK_LENGTH = "track_length"
 
@@ -67,6 +69,7 @@ def _fill(mesh: bpy.types.Mesh, points: Points, positions: Array) -> None:
     _attribute(mesh, COLOR, "FLOAT_COLOR").foreach_set("color", colors.ravel())
     del colors
     _attribute(mesh, ERROR, "FLOAT").foreach_set("value", points.errors.astype(np.float32))
+    _attribute(mesh, ID, "INT").foreach_set("value", points.ids.astype(np.int32))
     _attribute(mesh, TRACK_LENGTH, "INT").foreach_set("value", points.tracks.astype(np.int32))
     mesh.color_attributes.active_color_name = COLOR
     mesh.update()

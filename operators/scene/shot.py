@@ -13,14 +13,16 @@ from pathlib import Path
 import bpy
 
 from ...backend.errors import BlenderError
-from ...backend.shot import Shot
-from . import parts
+from ...backend.shot import Plate, Shot
+from ...backend.tracks import Tracks
+from . import markers, parts, stamp
 from .camera import aspect_varies, build_camera, pixel_aspect, scene_depths
 from .footage import Footage, read_shot
 from .frusta import build_frusta
+from .markers import MOST_TRACKS
 from .model import read_foreign
 from .parts import Role
-from .plate import build_plate, undistorts
+from .plate import build_plate, has_proxies, undistorts
 from .points import build_points
 from .rate import scene_rate, set_scene_rate
 
@@ -37,9 +39,28 @@ class ImportResult:
     warnings: tuple[str, ...]
 
 
-def import_shot(context: bpy.types.Context, shot: Shot) -> ImportResult:
-    """Builds camera, plate, points and frusta of a tracked shot. Raises ShotGopherError."""
-    return _build(context.scene, read_shot(shot))
+def import_shot(
+    context: bpy.types.Context, shot: Shot, most_tracks: int = MOST_TRACKS
+) -> ImportResult:
+    """Builds camera, plate, points, frusta and markers of a tracked shot.
+
+    At most so many tracks become markers. Raises ShotGopherError.
+    """
+    footage, now = read_shot(shot), stamp.read(shot)
+    tracks = Tracks.load(shot.tracks) if shot.tracks.is_file() and most_tracks else None
+    result = _build(context.scene, footage)
+    stamp.put(result.collection, now)
+    if tracks is not None and result.clip is not None:
+        _update_markers(result.clip, tracks, shot.load_plate(), most_tracks)
+    return result
+
+
+def _update_markers(clip: bpy.types.MovieClip, tracks: Tracks, plate: Plate, most: int) -> None:
+    """Markers of these tracks stay as the artist has them; those of another solve go."""
+    if markers.belong_together(clip, tracks, plate):
+        markers.color_by_error(clip, tracks)
+    else:
+        markers.show_tracks(clip, tracks, plate, most)
 
 
 def import_model(
@@ -101,6 +122,11 @@ def _set_scene(scene: bpy.types.Scene, footage: Footage, camera: bpy.types.Objec
         scene.frame_set(footage.first_frame)
 
 
+def _has_undistorted(footage: Footage) -> bool:
+    """True also without a plate, which cannot be off then."""
+    return footage.images is None or has_proxies(footage.images, undistorted=True)
+
+
 def _lens_warnings(footage: Footage) -> tuple[str, ...]:
     warnings = []
     distorted = not footage.lens.is_pinhole and not undistorts(footage.lens, footage.images)
@@ -108,6 +134,11 @@ def _lens_warnings(footage: Footage) -> tuple[str, ...]:
         warnings.append(
             f"Blender has no lens like {footage.lens.model}: the plate behind the camera keeps "
             "its distortion and fits the camera only near the middle."
+        )
+    if footage.zooms and not footage.lens.is_pinhole and not _has_undistorted(footage):
+        warnings.append(
+            "The lens zooms, and Blender takes out one lens for the whole plate: frames zoomed "
+            "otherwise fit the camera only near the middle."
         )
     if aspect_varies(footage.track):
         warnings.append(

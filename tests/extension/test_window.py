@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 
 from .real_blender import RealBlender
+from .solved_shot import solved_shot
 
 LONGEST = 400
 """Seconds for the whole scenario, the installation of the environment included."""
@@ -46,6 +47,18 @@ def test_a_job_outlives_a_blender_that_dies(
         reports.append(told)
     assert reports[0]["job"] == reports[1]["job"]
     assert reports[1]["camera"].startswith("sh030")
+
+
+def test_an_artist_refines_a_solve(blender: RealBlender, tmp_path: Path) -> None:
+    shot = solved_shot(tmp_path / "sh040")
+    told = blender.play("refine.py", tmp_path, shot.path, seconds=LONGEST)
+    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    assert told["ok"], told.get("error", "") + told["log"][-3000:]
+    assert "Traceback" not in told["log"], told["log"]
+    assert (told["trouble"], told["touched"]) == ("", [])
+    assert told["refined"] == ["DONE", ""]
+    clip_panels = {"SHOTGOPHER_PT_refine_clip", "SHOTGOPHER_PT_survey_clip"}
+    assert clip_panels <= set(told["draws"]), told["draws"]
 
 
 def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:

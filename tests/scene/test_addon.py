@@ -13,7 +13,7 @@ import bpy
 import pytest
 from shot_gopher.backend.errors import Remedy
 from shot_gopher.backend.jobs import JobStore
-from shot_gopher.backend.options import specs
+from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
 from shot_gopher.operators.view import Pace, Query, ShotView, StageState, compose, read_shot
@@ -32,7 +32,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_every_option_is_a_property(settings: Any) -> None:
     for stage in STAGES.values():
         group = getattr(settings.options, stage.name)
-        for spec in specs(stage.options):
+        for spec in setting_specs(stage.options):
             made = group.bl_rna.properties[spec.name]
             assert getattr(group, spec.name) == spec.default
             assert (made.name, made.description) == (spec.label, spec.help)

@@ -41,7 +41,10 @@ def test_dots_come_back_to_where_a_pinhole_has_them(tmp_path: Path, lens: Camera
     report = Report(EventWriter(tmp_path / "events.jsonl"), tmp_path / "cancel")
     # The lens is that of a plate twice as large: proxies are half its size.
     double = CameraModel(lens.model, SIZE[0] * 2, SIZE[1] * 2, _doubled(lens))
-    assert write_undistorted_proxies(double, tmp_path / "in", tmp_path / "out", report) == 1
+    assert (
+        write_undistorted_proxies(lambda _number: double, tmp_path / "in", tmp_path / "out", report)
+        == 1
+    )
     file = tmp_path / "out" / "frame_1001.png" / "proxy_50_undistorted" / "00000001.jpg"
     straight = cv2.imread(str(file))[..., 0] / 255
     slips = np.linalg.norm(centroids(straight, DOTS) - DOTS, axis=1)

@@ -51,9 +51,9 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 3, enabled
-assert len(enabled["operators"]) == 10, enabled
-assert len(enabled["groups"]) == 5, enabled
+assert len(enabled["panels"]) == 7, enabled
+assert len(enabled["operators"]) == 18, enabled
+assert len(enabled["groups"]) == 6, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 3, enabled
 assert len(enabled["menu"]) == 1, enabled
