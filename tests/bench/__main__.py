@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python3 -m tests.bench NAME`: runs a bench in the test environment."""
+"""`python3 -m tests.bench NAME [OPTION ...]`: runs a bench in the test environment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 
 from tests.environments import DEFAULT_BPY, ROOT, call, test_python
 
-BENCHES = ("spine",)
+BENCHES = ("spine", "camera")
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in BENCHES:
-        sys.exit(f"usage: python3 -m tests.bench {{{','.join(BENCHES)}}}")
+    if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
+        sys.exit(f"usage: python3 -m tests.bench {{{','.join(BENCHES)}}} [OPTION ...]")
     module = f"tests.bench.{sys.argv[1]}"
-    sys.exit(call([str(test_python(DEFAULT_BPY)), "-B", "-m", module], ROOT))
+    command = [str(test_python(DEFAULT_BPY)), "-B", "-m", module, *sys.argv[2:]]
+    sys.exit(call(command, ROOT))

@@ -134,18 +134,28 @@ def evaluated_poses(scene: bpy.types.Scene, frames: Sequence[int]) -> Array:
 
 
 def surface_points(
-    scene: bpy.types.Scene, plate: Plate, frames: Sequence[int], per_frame: int
+    scene: bpy.types.Scene,
+    plate: Plate,
+    frames: Sequence[int],
+    per_frame: int,
+    focals: Sequence[float] | None = None,
 ) -> Array:
-    """Points (n, 3) where rays through random pixels of those frames meet the scene."""
+    """Points (n, 3) where rays through random pixels of those frames meet the scene.
+
+    `focals` in px, one a frame; the plate's own when None.
+    """
     rng = np.random.default_rng(3)
     points = []
-    for frame, pose in zip(frames, evaluated_poses(scene, frames), strict=True):
+    poses = evaluated_poses(scene, frames)
+    for frame, pose, focal in zip(
+        frames, poses, focals or [plate.focal] * len(frames), strict=True
+    ):
         scene.frame_set(frame)
         graph = bpy.context.evaluated_depsgraph_get()
         for across, down in rng.uniform(0.03, 0.97, (per_frame, 2)):
             ray = (
-                (across - 0.5) * plate.width / plate.focal,
-                (0.5 - down) * plate.height / plate.focal,
+                (across - 0.5) * plate.width / focal,
+                (0.5 - down) * plate.height / focal,
                 -1.0,
             )
             toward = Vector(pose[:3, :3] @ np.array(ray)).normalized()
