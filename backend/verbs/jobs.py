@@ -17,7 +17,7 @@ from ..jobs import Job, JobState, JobStore, Snapshot
 from ..shot import Shot, read_json
 from ..table import table
 
-_HEAD = ("JOB", "SHOT", "STAGES", "STATE", "TIME", "FRAMES", "ERROR", "")
+_HEAD = ("JOB", "SHOT", "STAGES", "STATE", "TIME", "FRAMES", "ERROR", "GRADE", "")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,15 +75,16 @@ def _row(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
-def solve_cells(snapshot: Snapshot) -> tuple[str, str]:
-    """Frames solved and mean error of the shot's solve; blank unless the job has solved it."""
+def solve_cells(snapshot: Snapshot) -> tuple[str, str, str]:
+    """Frames solved, mean error and grade of the shot's solve; blank unless the job made it."""
     if snapshot.state is not JobState.FINISHED or "colmap" not in snapshot.stages:
-        return "", ""
+        return "", "", ""
     try:
         solve = read_json(Shot(Path(snapshot.shot)).solve_file)
-        return f"{len(solve['solved'])}/{len(solve['frames'])}", f"{solve['mean_error_px']:.2f} px"
+        frames = f"{len(solve['solved'])}/{len(solve['frames'])}"
+        return frames, f"{solve['mean_error_px']:.2f} px", str(solve["quality"]["grade"])
     except (FormatError, KeyError, TypeError):
-        return "", ""
+        return "", "", ""
 
 
 def remark(snapshot: Snapshot) -> str:

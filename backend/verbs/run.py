@@ -24,10 +24,11 @@ from ..plates import resolve_plate, shot_title
 from ..shot import Shot, folder_name
 from ..stages import PLANNED, STAGES
 from ..table import table
-from .jobs import cancel_and_wait, solve_cells
+from .jobs import cancel_and_wait, remark, solve_cells
 from .stages import list_stages
 
 POLL_INTERVAL = 0.1
+_HEAD = ("PLATE", "STATE", "FRAMES", "ERROR", "GRADE", "")
 EXIT_STATUS = {JobState.FINISHED: 0, JobState.CANCELED: 130}
 
 _EXAMPLES = """\
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace, host: Host) -> int:
         raise UsageError("--shot names one shot folder; use --projects-dir for several plates.")
     runs = [_run_plate(plate, asked, arguments, host, console) for plate in arguments.plate]
     if len(runs) > 1:
-        console.line(table(("PLATE", "STATE", "FRAMES", "ERROR", ""), (row for _, row in runs)))
+        console.line(table(_HEAD, (row for _, row in runs)))
     return max((status for status, _ in runs), key=lambda status: (status == 130, status))
 
 
@@ -144,13 +145,14 @@ def _run_plate(
         request = make_request(plate, asked, arguments, host)
     except ShotGopherError as error:
         console.error(error.reason)
-        return error.exit_code, (name, "failed", "", "", error.reason)
+        return error.exit_code, (name, "failed", "", "", "", error.reason)
     console.line(f"{name} -> {request.shot}")
     job = JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
     follow(job, console)
     console.line(summary(job))
     status = EXIT_STATUS.get(job.snapshot.state, 1)
-    return status, (name, job.snapshot.state.value, *solve_cells(job.snapshot), job.snapshot.reason)
+    ended = job.snapshot
+    return status, (name, ended.state.value, *solve_cells(ended), remark(ended))
 
 
 def make_request(

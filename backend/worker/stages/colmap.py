@@ -44,6 +44,7 @@ from ..lens_maps import LensMaps, undistorted_plate
 from ..masks import find_masks, missing_masks
 from ..projection import Projections, project_observations
 from ..report import Context, Report
+from ..solve_plot import write_solve_plot
 from ..stmap_files import write_stmaps
 from ..undistorted import write_undistorted_proxies
 
@@ -76,9 +77,7 @@ def run(context: Context[ColmapOptions]) -> None:
     context.report.status("Writing the solve")
     solved = _Solved.of(solution.reconstruction)
     solve = _solve(context, solver.name, plate, solution, solved, warnings)
-    _write(context, frames, solved, solve)
-    if solution.tracks is not None:
-        solution.tracks.save(context.part.folder("colmap") / context.shot.tracks.name)
+    _write(context, frames, solved, solve, solution.tracks)
     shutil.rmtree(work)
     context.record.update(_record(solver.name, solution, solve))
 
@@ -242,20 +241,29 @@ def _warn_of_gaps(frames: tuple[FrameSolve, ...], warnings: list[str], report: R
 
 
 def _write(
-    context: Context[ColmapOptions], frames: Mapping[int, Path], solved: _Solved, solve: Solve
+    context: Context[ColmapOptions],
+    frames: Mapping[int, Path],
+    solved: _Solved,
+    solve: Solve,
+    tracks: Tracks | None,
 ) -> None:
-    sparse = context.part.folder("colmap") / "sparse" / "0"
+    colmap = context.part.folder("colmap")
+    sparse = colmap / "sparse" / "0"
     sparse.mkdir(parents=True, exist_ok=True)
     write_model(solved.model, sparse)
+    if tracks is not None:
+        tracks.save(colmap / context.shot.tracks.name)
     camera = context.part.folder("camera")
     solve.save(camera)
     _write_lens(context, solve, camera)
     context.report.check()
-    sheet = context.shot.contact_sheet.name
+    sheet, plot = context.shot.contact_sheet.name, context.shot.solve_plot.name
     write_contact_sheet(camera / sheet, frames, _frame_points(solved), solve)
+    write_solve_plot(camera / plot, solve, tracks)
     context.report.result("colmap/sparse/0", "colmap")
     context.report.result("camera/solve.json", "solve")
     context.report.result(f"camera/{sheet}", "contact_sheet")
+    context.report.result(f"camera/{plot}", "solve_plot")
 
 
 def _write_lens(context: Context[ColmapOptions], solve: Solve, camera: Path) -> None:
