@@ -129,7 +129,7 @@ class TestTripod:
         verdict = named(replace(camera, focal=zooming).pixels(SCENE))
         assert verdict.kind is Kind.TRIPOD
         assert verdict.zooms
-        assert 0.2 < verdict.figures.zoom < 0.6
+        assert 0.1 < verdict.figures.zoom < 0.6
 
     def test_a_zoom_ruled_out_is_not_a_tripod_shot(self):
         verdict = named(replace(pan, focal=zooming).pixels(SCENE), zoom="fixed")
@@ -241,6 +241,17 @@ class TestClassify:
         tracks = tracks_of(TRIPOD["a pan"], life=50, first=1001)
         verdict = classify(tracks, range(1001, 1001 + COUNT), WIDTH, HEIGHT)
         assert verdict.kind is Kind.TRIPOD
+
+    def test_only_the_frames_asked_for_count(self):
+        """A locked-off shot before and after the pan, in the same tracks."""
+        before, after = locked.pixels(SCENE[::-1]), locked.pixels(SCENE)
+        tracks = tracks_of(np.concatenate([before, TRIPOD["a pan"], after]), life=50)
+        verdict = classify(tracks, range(COUNT + 1, 2 * COUNT + 1), WIDTH, HEIGHT)
+        assert verdict.kind is Kind.TRIPOD
+        assert verdict.figures.tracks == pytest.approx(
+            named(TRIPOD["a pan"]).figures.tracks, rel=0.1
+        )
+        assert classify(tracks, range(1, COUNT + 1), WIDTH, HEIGHT).kind is Kind.STATIC
 
     def test_squeezed_pixels_are_taken_into_account(self):
         squeezed = replace(pan, focal=FOCAL / 2, aspect=2.0).pixels(SCENE)

@@ -32,6 +32,9 @@ _POINT_DAMPING = 1e-10
 _GAUGE = 1e-9
 """Share of the mean diagonal that is added to it, which holds the scene's place and scale."""
 
+_LOSS_FACTOR = 2.5
+_WIDEST_LOSS = 1.5
+
 _NOISE = 0.2
 """Px; the noise that priors are weighed against."""
 
@@ -41,15 +44,17 @@ RADIAL_PRIOR = {"k1": 0.1, "k2": 0.1}
 
 @dataclass(frozen=True)
 class Settings:
-    """`loss` is where the Cauchy loss turns over (px); it stops when a step gains less than
-    `tolerance` of the cost. `prior` is a guess of the focal length with its relative sigma.
-    `damping` is that of the first step: less where the start is near."""
+    """`loss` is where the Cauchy loss turns over (px), or further out where errors are larger
+    unless `exact`; it stops when a step gains less than `tolerance` of the cost. `prior` is a guess
+    of the focal length with its relative sigma. `damping` is that of the first step: less where
+    the start is near."""
 
     iterations: int
     loss: float = 0.5
     tolerance: float = 1e-5
     prior: tuple[float, float] | None = None
     damping: float = 1e-4
+    exact: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,4 +294,18 @@ def adjusted(
     held: Flags | None = None,
 ) -> Adjusted:
     """The scene that suits the marks of its frames and tracks best."""
+    if not settings.exact:
+        settings = replace(settings, loss=usual_loss(marks, scene, settings.loss))
     return Bundle(marks, scene, freedom, settings, held).run(scene, check)
+
+
+def usual_loss(marks: Marks, scene: Scene, least: float) -> float:
+    """Where the loss should turn over, px: beyond the errors that are usual at `scene`.
+
+    With a narrower one most marks would count as outliers, and the adjustment would creep.
+    """
+    usable = marks.only(scene.usable(marks))
+    if not len(usable.track):
+        return least
+    usual = float(np.median(usable.weight * scene.errors(usable)))
+    return float(np.clip(_LOSS_FACTOR * usual, least, _WIDEST_LOSS))

@@ -53,7 +53,7 @@ class Figures:
     parallax_windows  share of the windows in which depth explains nearly everything
     plane_left        residual of homographies over that of the turn; 0 where not asked
     focal             of the turn, px
-    zoom              how much the focal length changes, in a zooming turn
+    zoom              how much log focal length changes in a window, in a zooming turn
     """
 
     tracks: float = 0.0
@@ -97,7 +97,7 @@ class PlateWindows:
             tracks=known.tracks,
             coverage=known.coverage,
             focal=float(np.median(turn.turn.focal)),
-            zoom=float(np.ptp(np.log(turn.turn.focal))),
+            zoom=float(np.ptp(np.log(turn.turn.focal.reshape(-1, SAMPLES)), axis=1).max()),
             **typical,
         )
 

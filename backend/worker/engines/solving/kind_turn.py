@@ -9,8 +9,10 @@ import numpy as np
 
 from ....camera import Array
 from .kind_windows import SAMPLES, Windows
-from .tripod_adjustment import Free, Marks, Turn, adjust
-from .tripod_start import redirected, tried_rotation
+from .tripod_adjustment import adjust
+from .tripod_model import Free, Marks, Turn
+from .tripod_parts import redirected
+from .tripod_start import tried_rotation
 
 _FOCALS = np.geomspace(0.45, 4.0, 7)
 """Tried, over the picture's longer side."""
@@ -46,7 +48,7 @@ def turn_of(
     widest = float(np.clip(3 * near, _SCALES[-1], _SCALES[0]))
     for index, scale in enumerate(np.minimum(_SCALES, widest).tolist()):
         free = Free(focal=focal is None, zoom=zoom and focal is None, k1=index > 0)
-        turn = adjust(turn, marks, free, scale, 6, held).turn
+        turn = adjust(turn, marks, free, scale, 4, held, 1e-3).turn
     residual = (marks.pixel - turn.project(marks)).reshape(count, SAMPLES, 2)
     return TurnOfWindows(turn, residual)
 

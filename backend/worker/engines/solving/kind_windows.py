@@ -8,7 +8,7 @@ all of them. w windows, s samples (frames of a window), t tracks of all windows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,18 @@ _SHORTEST = 4
 
 _SURVIVING = 0.4
 """Share of a window's tracks that must last to its last frame."""
+
+
+def within(tracks: Tracks, frames: Sequence[int]) -> Tracks:
+    """The tracks with their marks in `frames` alone; some may have none left."""
+    keep = np.isin(tracks.frame, np.array(list(frames), dtype=np.int64))
+    return replace(
+        tracks,
+        track=tracks.track[keep],
+        frame=tracks.frame[keep],
+        pixel=tracks.pixel[keep],
+        sigma=tracks.sigma[keep],
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,9 @@ _LEAST_SHIFT = 0.0004
 """Of the longer side (0.5 px at 1280) that a coefficient must move the picture's corner by."""
 
 _ITERATIONS = 10
+_STRIDES = (0.2, 0.07)
+"""Of the log focal length, in a search for it."""
+
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,28 @@ def choose_radial(
     return LensFinding(0, shifts, sigmas), solved.scene
 
 
+def searched_focal(
+    marks: Marks, scene: Scene, freedom: Freedom, loss: float, check: Check
+) -> Scene:
+    """The scene at the focal length that suits the marks best, looked for in wide strides.
+
+    Focal length, distortion and depth trade for each other along a narrow bent valley, in which an
+    adjustment of all at once creeps: with the focal length held it goes fast.
+    """
+    held = replace(freedom, focal=False)
+    best = _solved(marks, scene, held, loss, check)
+    for stride in _STRIDES:
+        for direction in (1.0, -1.0):
+            while True:
+                focal = best.scene.lens.focal * np.exp(direction * stride)
+                trial = replace(best.scene, lens=replace(best.scene.lens, focal=focal))
+                found = _solved(marks, trial, held, loss, check)
+                if found.cost >= best.cost:
+                    break
+                best = found
+    return _solved(marks, best.scene, freedom, loss, check).scene
+
+
 def _limited(scene: Scene, radial: int) -> Scene:
     lens = scene.lens
     k1, k2 = (lens.k1 if radial else 0.0), (lens.k2 if radial > 1 else 0.0)
@@ -59,7 +84,7 @@ def _limited(scene: Scene, radial: int) -> Scene:
 
 
 def _solved(marks: Marks, scene: Scene, freedom: Freedom, loss: float, check: Check) -> Adjusted:
-    settings = Settings(_ITERATIONS, loss, 1e-4, damping=1e-6)
+    settings = Settings(_ITERATIONS, loss, 1e-4, damping=1e-6, exact=True)
     return adjusted(marks, scene, freedom, settings, check)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from ....errors import SolveError
 from ..diagnosis import NO_MODEL
 from . import choosing
-from .bundle import Check, Settings, adjusted
+from .bundle import Check, Settings, adjusted, usual_loss
 from .finish import Clock, Finished, finished
-from .lens_choice import LensFinding, choose_radial
+from .lens_choice import LensFinding, choose_radial, searched_focal
 from .linear import Freedom
-from .mapping import FOCALS, Guess, Mapped, Mapper, Start
+from .mapping import FOCALS, Guess, Mapped, Mapper, Start, fit_of
 from .marks import Flags, Marks
 from .presets import Preset
 from .scene import Scene
@@ -27,7 +27,7 @@ _LENS_MARKS = 600
 SMOOTH = 0.002
 """Standard deviation of the change of slope of the log focal length from frame to frame."""
 
-_ZOOM_GAIN, _ZOOM_RANGE = 0.05, 0.015
+_ZOOM_GAIN, _ZOOM_RANGE = 0.08, 0.015
 """Share of the cost that a zoom must explain, and of the focal length that it must cover."""
 
 _ZOOM_MERIT = 1.15
@@ -55,6 +55,11 @@ class LensWish:
             focal=self.known is None, ratio=self.distortion == "anamorphic", radial=radial
         )
 
+    @property
+    def others(self) -> tuple[Freedom, ...]:
+        """What else may be tried."""
+        return (replace(self.freedom, radial=1),) if self.distortion == "auto" else ()
+
     def guesses(self, width: float) -> list[Guess]:
         if self.known:
             return [Guess(self.known, 0.0, True)]
@@ -81,6 +86,18 @@ class Moving:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True, eq=False)
+class _Keyed:
+    """The scene on the keyframes `keys`, what its lens leaves free, and how well it fits."""
+
+    scene: Scene
+    start: Start
+    freedom: Freedom
+    finding: LensFinding | None
+    keys: tuple[int, ...]
+    merit: float
+
+
 class MovingSolve:
     """One run over the marks of a plate. `always` (t,) are tracks that must have their say."""
 
@@ -90,68 +107,82 @@ class MovingSolve:
         self.marks, self.wish, self.preset, self.check = marks, wish, preset, check
         self.always = always
         self.clock = Clock()
-        self.freedom = wish.freedom
-        self.keys: list[int] = []
         self.zoom_gain = 0.0
 
     def run(self) -> Moving:
         """Raises SolveError when no two frames start a scene."""
         preset = self.preset
-        self.keys = choosing.keyframes(self.marks, preset.motion, preset.survival, preset.gap)
         thin = self._thinned(preset.map.per_frame)
         self.clock.lap("choose")
-        start, scene = self._mapped(thin, self.keys)
-        scene, freedom, finding = self._with_lens(scene)
-        scene = placed_everywhere(thin, scene, self.check)
+        keyed = self._keyed(thin)
+        scene = placed_everywhere(thin, keyed.scene, self.check)
         self.clock.lap("place")
-        done = finished(self.marks, scene, freedom, preset, self.check, self.always, self.clock)
-        keys = tuple(self.keys)
-        return Moving(done, finding, keys, start, self.zoom_gain, self.clock.seconds)
+        done = finished(
+            self.marks, scene, keyed.freedom, preset, self.check, self.always, self.clock
+        )
+        return Moving(
+            done, keyed.finding, keyed.keys, keyed.start, self.zoom_gain, self.clock.seconds
+        )
 
     def _thinned(self, per_frame: int) -> Marks:
         return self.marks.only(
             choosing.spread(self.marks, per_frame, self.always)[self.marks.track]
         )
 
-    def _mapped(self, thin: Marks, keys: Sequence[int]) -> tuple[Start, Scene]:
-        """The keyframes' scene, with one focal length or one for each as the plate wants it."""
+    def _keyed(self, thin: Marks) -> _Keyed:
+        """The keyframes' scene, with one focal length or one for each as the plate wants it.
+
+        Raises SolveError when there is none.
+        """
+        preset = self.preset
+        keys = choosing.keyframes(self.marks, preset.motion, preset.survival, preset.gap)
         fixed = None
         if self.wish.zoom != "zoom" or self.wish.known:
-            fixed = self._mapper(thin, keys, self.wish.freedom).best()
-            self.clock.lap("map")
-        if fixed is not None and not self._may_zoom(thin, keys, fixed):
-            self.freedom = self.wish.freedom
-            return fixed.start, fixed.scene
-        return self._zoomed(thin, fixed)
-
-    def _zoomed(self, thin: Marks, fixed: Mapped | None) -> tuple[Start, Scene]:
-        """Maps with a focal length for each keyframe; keeps `fixed` unless that does better."""
-        preset = self.preset
-        gap = max(preset.gap // 2, 2)
-        self.keys = choosing.keyframes(self.marks, preset.motion, preset.survival, gap)
-        radial = 0 if self.wish.distortion == "auto" else self.wish.freedom.radial
-        freedom = replace(self.wish.freedom, zoom=True, smooth=SMOOTH, radial=radial)
-        zoomed = self._mapper(thin, self.keys, freedom).best()
-        self.clock.lap("zoom")
-        best = zoomed
-        if fixed is not None and (zoomed is None or zoomed.merit < _ZOOM_MERIT * fixed.merit):
-            best = fixed
-        if best is None:
-            raise SolveError(NO_MODEL)
-        self.freedom = freedom if best is zoomed else self.wish.freedom
-        return best.start, best.scene
-
-    def _may_zoom(self, thin: Marks, keys: Sequence[int], mapped: Mapped) -> bool:
-        """Whether a focal length for each keyframe explains the marks clearly better."""
-        if self.wish.zoom != "auto" or self.wish.known:
-            return False
-        scene = mapped.scene
-        if not scene.placed[list(keys)].all():
-            return True
+            fixed = self._mapped(thin, keys, self.wish.freedom)
+        if fixed is not None and not self._may_zoom(fixed):
+            return fixed
+        keys = choosing.keyframes(
+            self.marks, preset.motion, preset.survival, max(preset.gap // 2, 2)
+        )
         freedom = replace(self.wish.freedom, zoom=True, smooth=SMOOTH)
-        marks, scene = cut(thin.only(scene.placed[thin.frame]), scene, 4.0)
-        settings = Settings(6, self.preset.whole.loss, 1e-3, damping=1e-6)
-        before = adjusted(marks, scene, self.wish.freedom, settings, self.check)
+        floor = fixed.merit if fixed is not None else 0.0
+        zoomed = None if self._stays_fixed else self._mapped(thin, keys, freedom, floor)
+        if zoomed is None or (fixed is not None and zoomed.merit < _ZOOM_MERIT * fixed.merit):
+            zoomed = fixed
+        if zoomed is None:
+            raise SolveError(NO_MODEL)
+        return zoomed
+
+    @property
+    def _stays_fixed(self) -> bool:
+        return self.wish.zoom == "fixed" or self.wish.known is not None
+
+    def _mapped(
+        self, thin: Marks, keys: Sequence[int], freedom: Freedom, floor: float = 0.0
+    ) -> _Keyed | None:
+        """The scene of the keyframes with the lens they tell."""
+        mapper = self._mapper(thin, keys, freedom)
+        mapped = mapper.best(() if freedom.zoom else self.wish.others, floor)
+        self.clock.lap("zoom" if freedom.zoom else "map")
+        if mapped is None:
+            return None
+        scene, freedom, finding = self._with_lens(mapped)
+        _share, _error, merit = fit_of(mapper.marks, scene)
+        return _Keyed(scene, mapped.start, freedom, finding, tuple(keys), merit)
+
+    def _may_zoom(self, keyed: _Keyed) -> bool:
+        """Whether a focal length for each keyframe explains the marks clearly better."""
+        scene = keyed.scene
+        if self._stays_fixed:
+            return False
+        if not scene.placed[list(keyed.keys)].all():
+            return True
+        marks = self._thinned(_LENS_MARKS)
+        marks, scene = cut(marks.only(scene.placed[marks.frame]), scene, 4.0)
+        loss = usual_loss(marks, scene, self.preset.whole.loss)
+        settings = Settings(6, loss, 1e-3, damping=1e-6, exact=True)
+        before = adjusted(marks, scene, keyed.freedom, settings, self.check)
+        freedom = replace(keyed.freedom, zoom=True, smooth=SMOOTH)
         after = adjusted(marks, before.scene, freedom, settings, self.check)
         focal = after.scene.lens.focal[after.scene.placed]
         self.clock.lap("zoom")
@@ -165,14 +196,18 @@ class MovingSolve:
         guesses = self.wish.guesses(self.marks.width)
         return Mapper(thin, keys, guesses, freedom, settings, self.check)
 
-    def _with_lens(self, scene: Scene) -> tuple[Scene, Freedom, LensFinding | None]:
-        freedom, loss = self.freedom, self.preset.whole.loss
+    def _with_lens(self, mapped: Mapped) -> tuple[Scene, Freedom, LensFinding | None]:
+        scene, freedom = mapped.scene, mapped.freedom
         if self.wish.distortion != "auto":
             return scene, freedom, None
         marks = self._thinned(_LENS_MARKS)
         marks = marks.only(scene.placed[marks.frame])
         scene = with_all_points(marks, scene)
         marks, scene = cut(marks, scene, 4.0)
+        loss = usual_loss(marks, scene, self.preset.whole.loss)
+        if freedom.focal and not freedom.zoom and not mapped.clean:
+            scene = searched_focal(marks, scene, replace(freedom, radial=2), loss, self.check)
+            self.clock.lap("focal")
         finding, scene = choose_radial(marks, scene, freedom, loss, self.check)
         self.clock.lap("lens")
         return scene, replace(freedom, radial=finding.radial), finding

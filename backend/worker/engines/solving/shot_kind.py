@@ -20,7 +20,7 @@ from ....tracks import Tracks
 from ..diagnosis import stands_still
 from .kind_figures import Figures, PlateWindows, counted
 from .kind_turn import TurnOfWindows
-from .kind_windows import windows_of
+from .kind_windows import windows_of, within
 
 _TURN_SHARE = 0.55
 """Explained by a turn at least in a tripod shot (measured: nodal 0.64 to 1, moving to 0.52)."""
@@ -131,11 +131,12 @@ def classify(
     aspect: float = 1.0,
     zoom: str = "auto",
 ) -> Verdict:
-    """Names the kind of shot.
+    """Names the kind of shot that `frames` are; marks in other frames count for nothing.
 
     `focal` in px when it is known, `aspect` width over height of a pixel, `zoom` as in the
     options: "fixed" rules out a zooming tripod shot.
     """
+    tracks = within(tracks, frames)
     known = counted(tracks, frames, width, height)
     if known.tracks < _FEWEST_TRACKS or known.coverage < _LEAST_COVERAGE:
         return _too_little(known)
@@ -202,7 +203,8 @@ def _flat(
         return None
     if may_zoom:
         zoomed = plate.figures(figures, plate.turn(zoom=True))
-        if zoomed.turn_share >= _ZOOM_SHARE:
+        turns = zoomed.parallax_windows < _PARALLAX_WINDOWS
+        if turns and zoomed.turn_share >= _ZOOM_SHARE:
             zoomed = replace(zoomed, plane_left=figures.plane_left)
             return _tripod(zoomed, zooms=True, unit=plate.unit)
     return _planar(figures)

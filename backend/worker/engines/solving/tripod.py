@@ -21,8 +21,10 @@ from ....solve import Grade, Motion, Quality
 from ....tracks import UNUSED, Tracks
 from ...report import Report
 from ..diagnosis import fit_turn
-from .tripod_adjustment import Adjusted, Free, Marks, Mask, Turn, adjust, cauchy, pieces_of
-from .tripod_start import Chain, chained, median_of, redirected, resected
+from .tripod_adjustment import Adjusted, adjust, pieces_of
+from .tripod_model import Free, Marks, Mask, Turn, cauchy
+from .tripod_parts import median_of, redirected, resected
+from .tripod_start import Chain, chained
 
 DISTANCE = 10.0
 """Where the points are put along their directions: a tripod shot tells no distance."""
@@ -47,6 +49,9 @@ _MEDIAN_SQUARE = 1.386
 _SMALLEST_SIGMA = 0.02
 _TYPICAL_FOCAL = 1.05
 """Over the width: where nothing else is known of a lens (38 mm on 36 mm)."""
+
+_TYPICAL_SPREAD, _HINT_SPREAD = 0.5, 0.1
+"""Standard deviations of log focal length about the typical one, and about what metadata says."""
 
 _ZOOM_RANGE = 0.004
 _ZOOM_GAIN = 0.92
@@ -84,7 +89,8 @@ class TripodSolve:
     rotations    (n, 3, 3) world to camera, COLMAP's axes
     lenses       one, or n when the lens zooms
     focal_sigma  standard deviation of the focal length over the focal length; 0 when given
-    directions   (k, 3) unit vectors of the world, of the tracks `used` (k,)
+    directions   (k, 3) unit vectors of the world, of the tracks at the indices `used` (k,), whose
+                 numbers are `ids` (k,)
     errors       (t,) mean reprojection error of each track in px, UNUSED where dropped
     marks        the marks behind the solve: track indexes `used`, image `frames`; pixels of the
                  plate
@@ -98,6 +104,7 @@ class TripodSolve:
     focal_sigma: float
     directions: Array
     used: Integers
+    ids: Integers
     errors: Array
     marks: Marks
     frame_errors: Array
@@ -125,7 +132,7 @@ class TripodSolve:
         lengths = np.bincount(self.marks.track, minlength=len(self.used))
         grey = np.full((len(self.used), 3), 128.0)
         points = Points(
-            ids=self.used.astype(np.uint64) + np.uint64(1),
+            ids=self.ids.astype(np.uint64) + np.uint64(1),
             positions=self.directions * DISTANCE,
             colors=np.asarray(grey if colors is None else colors).astype(np.uint8),
             errors=self.errors[self.used],
@@ -212,9 +219,11 @@ def solve_tripod(
 
 @dataclass(frozen=True, eq=False)
 class _Plate:
-    """The tracks as marks about the picture's center. `frames` (n,) are the images' numbers."""
+    """The tracks as marks about the picture's center. `frames` (n,) are the images' numbers, `ids`
+    (t,) those of the tracks."""
 
     frames: Integers
+    ids: Integers
     marks: Marks
     tracks: int
     width: int
@@ -235,7 +244,7 @@ class _Plate:
             pixel=tracks.pixel[known] - [width / 2, height / 2],
             weight=1 / sigma**2,
         )
-        return cls(numbers, marks, len(tracks.ids), width, height)
+        return cls(numbers, tracks.ids, marks, len(tracks.ids), width, height)
 
     def joined(self, chain: Chain) -> _Plate:
         """The images that hang together, and their marks."""
@@ -350,6 +359,8 @@ class _Fit:
             focal=wish.known is None,
             zoom=wish.zoom == "zoom" and wish.known is None,
             k1=wish.distortion != "none",
+            expected=wish.hint or _TYPICAL_FOCAL * self.plate.width,
+            spread=_HINT_SPREAD if wish.hint else _TYPICAL_SPREAD,
         )
         answer = self.annealed(turn, free)
         if abs(np.log(answer.turn.focal[0] / turn.focal[0])) > 0.1:
@@ -402,7 +413,7 @@ class _Fit:
         self.marks = self.plate.even(_LAST_MARKS, keep)
         self._cut()
         turn = redirected(turn, self.whole, self.count, 1, answer.sigma * _SCALES[-1])
-        return self.settled(turn, answer.free, answer.sigma)
+        return self.settled(turn, answer.free, self._sigma(turn))
 
     def _zoomed(self, answer: _Answer) -> _Answer:
         """The same with a focal length for each image, if the lens does zoom."""
@@ -493,6 +504,7 @@ def _record(
         focal_sigma=_focal_sigma(answer, fit),
         directions=turn.directions[used],
         used=used,
+        ids=plate.ids[used],
         errors=errors,
         marks=replace(marks, track=dense, pixel=marks.pixel + center),
         frame_errors=np.bincount(marks.image, error, n) / np.maximum(seen, 1),

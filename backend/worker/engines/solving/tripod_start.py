@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """First values for a turning camera: rotations chained from image to image over the tracks.
 
-Arrays and axes are those of tripod_adjustment.
+Arrays and axes are those of tripod_model.
 """
 
 from __future__ import annotations
@@ -10,18 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....camera import Array, Integers
-from .tripod_adjustment import (
-    Free,
-    Marks,
-    Mask,
-    Turn,
-    linearized,
-    rotations_of,
-    sums,
-    tangents_of,
-    unit,
-)
+from ....camera import Array
+from .tripod_model import Marks, Mask, Turn, unit
+from .tripod_parts import resected, unit_or_ahead
 
 FEWEST = 8
 """Tracks that an image must share with those before it to be joined to them."""
@@ -55,7 +46,7 @@ def chained(marks: Marks, images: int, tracks: int, lens: Turn, zoom: bool) -> C
 
 
 class _Chaining:
-    """`run` (n,) numbers the runs of images that hang together, from 1; 0 where hardly a mark is."""
+    """`run` (n,) numbers the runs of images that hang together, from 1; 0 for hardly a mark."""
 
     def __init__(self, images: int, tracks: int, lens: Turn, zoom: bool) -> None:
         self.zoom = zoom
@@ -121,11 +112,6 @@ class _Chaining:
         return Chain(lens, self.run == longest)
 
 
-def unit_or_ahead(vectors: Array) -> Array:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.where(length > 0, vectors / np.maximum(length, 1e-12), [0.0, 0.0, 1.0])
-
-
 def tried_rotation(world: Array, rays: Array, near: float, rng: np.random.Generator) -> Array:
     """The rotation of two tracks that takes most of `world` (m, 3) to within `near` of `rays`."""
     step = -(-len(world) // _MOST_TRIED)
@@ -144,54 +130,3 @@ def _frames(two: Array) -> Array:
     across = np.cross(two[:, 0], two[:, 1]) + 1e-15
     first, second = unit(middle), unit(across)
     return np.stack([first, second, np.cross(first, second)], axis=2)
-
-
-def resected(turn: Turn, marks: Marks, zoom: bool, rounds: int, scale: float = 1.0) -> Turn:
-    """Each image's rotation (and focal length) anew, the directions held. `scale` in px or sigma.
-
-    The loss is Cauchy's, its width never under the image's own median error.
-    """
-    free = Free(focal=False, zoom=zoom)
-    images = len(turn.rotations)
-    for _ in range(rounds):
-        linear = linearized(turn, marks, free)
-        wide = max(scale**2, float(np.median(linear.squares)))
-        weight = marks.weight / (1 + linear.squares / wide)
-        weighted = np.swapaxes(linear.by_image * weight[:, None, None], 1, 2)
-        own = sums(weighted @ linear.by_image, marks.image, images)
-        pull = sums(np.einsum("mik,mk->mi", weighted, linear.residual), marks.image, images)
-        own += 1e-9 * np.eye(free.per_image) * (1 + np.trace(own, axis1=1, axis2=2))[:, None, None]
-        step = np.linalg.solve(own, pull[:, :, None])[:, :, 0]
-        focal = turn.focal * np.exp(np.clip(step[:, 3], -0.2, 0.2)) if zoom else turn.focal
-        rotations = rotations_of(step[:, :3]) @ turn.rotations
-        turn = replace(turn, rotations=rotations, focal=focal)
-    return turn
-
-
-def redirected(turn: Turn, marks: Marks, tracks: int, rounds: int, scale: float = 1.0) -> Turn:
-    """The direction of every one of `tracks` tracks anew, the images held; Cauchy's loss."""
-    rays = turn.rays(marks)
-    world = np.einsum("mji,mj->mi", turn.rotations[marks.image], rays)
-    turn = replace(turn, directions=unit_or_ahead(sums(world, marks.track, tracks)))
-    for _ in range(rounds):
-        linear = linearized(turn, marks, Free(focal=False))
-        weight = marks.weight / (1 + linear.squares / scale**2)
-        weighted = np.swapaxes(linear.by_track * weight[:, None, None], 1, 2)
-        own = sums(weighted @ linear.by_track, marks.track, tracks)
-        pull = sums(np.einsum("mik,mk->mi", weighted, linear.residual), marks.track, tracks)
-        own[:, [0, 1], [0, 1]] += 1e-9 * (1 + np.trace(own, axis1=1, axis2=2))[:, None]
-        step = np.linalg.solve(own, pull[:, :, None])[:, :, 0]
-        spins = rotations_of(np.einsum("tij,tj->ti", tangents_of(turn.directions), step))
-        turn = replace(turn, directions=unit(np.einsum("tij,tj->ti", spins, turn.directions)))
-    return turn
-
-
-def median_of(values: Array, index: Integers, count: int) -> Array:
-    """Medians (count,) of the values (m,) that share an index; 0 where there are none."""
-    order = np.lexsort((values, index))
-    lengths = np.bincount(index, minlength=count)
-    starts = np.cumsum(lengths) - lengths
-    low = np.minimum(starts + np.maximum(lengths - 1, 0) // 2, max(len(values) - 1, 0))
-    high = np.minimum(starts + lengths // 2, max(len(values) - 1, 0))
-    middle = (values[order[low]] + values[order[high]]) / 2
-    return np.where(lengths > 0, middle, 0.0)

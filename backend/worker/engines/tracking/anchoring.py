@@ -28,6 +28,9 @@ _GRID = np.float32(32)
 _SETTLED = 0.05
 """Px; a smaller step ends the registration of a patch."""
 
+_MOST = 0.6
+"""Share of the patches from which it is cheaper to step all of them than to pick some out."""
+
 _DAMPING = 0.02
 """Of the affine part, over the mean of its curvature."""
 
@@ -188,12 +191,14 @@ def register(
         shape.astype(np.float32),
         *(np.zeros(len(patches), np.float32) for _ in range(3)),
     )
-    active = np.arange(len(patches))
+    every = np.arange(len(patches))
+    active = every
     for _ in range(steps):
         if not len(active):
             break
-        whole = len(active) == len(patches)
-        part = patches if whole else patches.take(active)
+        if len(active) > _MOST * len(every):
+            active = every
+        part = patches if active is every else patches.take(active)
         moved = _step(image, part, window, found, active)
         active = active[moved > _SETTLED]
     return found

@@ -12,7 +12,7 @@ from .records import PATCH_REACH, Patches, Sizes
 
 
 class Births:
-    """Collects patches; when there are twice too many, only every other one is kept."""
+    """Collects patches of at most twice as many tracks as are wanted in the end."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -29,14 +29,29 @@ class Births:
         self._values.append(values.astype(np.float16))
         self._count += len(ids)
 
+    @property
+    def full(self) -> bool:
+        return self._count > 2 * self._most
+
+    def prune(self, lengths: Integers, live: Integers) -> None:
+        """Keeps the patches of the longest tracks and of those that live. `lengths` by id."""
+        values = lengths.copy()
+        values[live] = np.iinfo(np.int64).max
+        chosen = self._longest(values)
+        self._ids = [np.concatenate(self._ids)[chosen]]
+        self._frames = [np.concatenate(self._frames)[chosen]]
+        self._positions = [np.concatenate(self._positions)[chosen]]
+        self._values = [np.concatenate(self._values)[chosen]]
+        self._count = len(chosen)
+
     def patches(self, tracks: Tracks, sizes: Sizes, mask_margin: float) -> Patches:
         """Those of the longest tracks, at most as many as were asked for."""
         side = 2 * PATCH_REACH + 1
         ids = np.concatenate([np.zeros(0, np.int64), *self._ids])
-        lengths = np.zeros(int(ids.max(initial=0)) + 1, np.int64)
-        lengths[tracks.ids] = tracks.lengths
-        chosen = np.argsort(-lengths[ids], kind="stable")[: self._most]
-        chosen = np.sort(chosen[lengths[ids[chosen]] > 0])
+        lengths = np.zeros(int(ids.max(initial=-1)) + 1, np.int64)
+        known = tracks.ids < len(lengths)
+        lengths[tracks.ids[known]] = tracks.lengths[known]
+        chosen = self._longest(lengths)
         values = np.concatenate([np.zeros((0, side, side), np.float16), *self._values])[chosen]
         positions = np.concatenate([np.zeros((0, 2), np.float32), *self._positions])[chosen]
         return Patches(
@@ -47,3 +62,9 @@ class Births:
             sizes=sizes,
             mask_margin=mask_margin,
         )
+
+    def _longest(self, lengths: Integers) -> Integers:
+        """Indices, ascending, of the longest tracks that have a length."""
+        ids = np.concatenate([np.zeros(0, np.int64), *self._ids])
+        chosen = np.argsort(-lengths[ids], kind="stable")[: self._most]
+        return np.sort(chosen[lengths[ids[chosen]] > 0])

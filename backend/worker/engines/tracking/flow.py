@@ -17,8 +17,11 @@ _LEVELS_BACK = 1
 """Pyramid levels of the search back, which starts where it should end."""
 
 _FITS = 3
-_STIFF = 1e3
-"""Square px; keeps a few tracks side by side from making the picture turn."""
+_STIFFNESS = np.array([0, 1, 1, 3, 3, 3], np.float32) / 10
+"""Keeps a few tracks side by side from making the picture turn."""
+
+_UNIT = np.float32(500)
+"""Working px; positions in it are about 1."""
 
 _SURE = 0.05
 """Response of a phase correlation that is not chance."""
@@ -68,24 +71,29 @@ def whole_shift(before: Picture, after: Picture) -> Floats | None:
     return np.array(shift, np.float32) * np.float32(4) if response > _SURE else None
 
 
-def affine_motion(positions: Floats, motion: Floats) -> Floats:
-    """(2, 3) robust least-squares fit of motions (n, 2) at positions (n, 2)."""
-    middle = positions.mean(axis=0)
-    rows = np.stack([*(positions - middle).T, np.ones(len(positions)), *motion.T])
-    model = np.array([[0, 0, x] for x in np.median(motion, axis=0)], np.float64)
+def whole_motion(positions: Floats, motion: Floats) -> Floats:
+    """(2, 6) robust least-squares fit of motions (n, 2) at positions (n, 2): a quadratic model,
+    which follows a plane seen at a slant."""
+    terms = _terms(positions)
+    model = np.zeros((2, len(terms)))
+    model[:, 0] = np.median(motion, axis=0)
     for _ in range(_FITS):
-        missed = np.hypot(*(rows[3:] - np.einsum("ij,jn->in", model, rows[:3])))
+        missed = np.hypot(*(motion.T - np.einsum("ij,jn->in", model, terms)))
         usual = max(2 * float(np.median(missed)), 0.05)
-        weighted = rows / (1 + np.square(missed / usual))
+        weighted = terms / (1 + np.square(missed / usual))
         # einsum, not BLAS: its threads cost more than they bring here.
-        sums = np.einsum("in,jn->ij", rows[:3], weighted)
-        matrix = sums[:, :3] + np.diag([_STIFF, _STIFF, 0])
-        model = (positive_inverses(matrix[None])[0] @ sums[:, 3:]).T
-    model[:, 2] -= model[:, :2] @ middle
+        matrix = np.einsum("in,jn->ij", weighted, terms) + np.diag(_STIFFNESS)
+        sums = np.einsum("in,nk->ik", weighted, motion)
+        model = np.einsum("ij,jk->ki", positive_inverses(matrix[None])[0], sums)
     return np.asarray(model, dtype=np.float32)
 
 
 def applied(model: Floats, positions: Floats) -> Floats:
-    """The motion (n, 2) of an affine model (2, 3) at those positions."""
-    motion = positions[:, :1] * model[:, 0] + positions[:, 1:] * model[:, 1] + model[:, 2]
-    return np.asarray(motion, dtype=np.float32)
+    """The motion (n, 2) that a model (2, 6) has at those positions."""
+    return np.asarray(np.einsum("ij,jn->ni", model, _terms(positions)), dtype=np.float32)
+
+
+def _terms(positions: Floats) -> Floats:
+    """(6, n) 1, x, y, x x, x y, y y of positions in units of `_UNIT`."""
+    x, y = positions.T.astype(np.float32) / _UNIT - np.float32(1)
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])

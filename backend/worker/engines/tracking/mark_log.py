@@ -38,6 +38,10 @@ class MarkLog:
         for index in [i for i, number in enumerate(self.frames) if number == before]:
             self.add(frame, self.ids[index], self.positions[index], self.sigmas[index])
 
+    def lengths(self, count: int) -> Integers:
+        """(count,) marks of each id so far."""
+        return np.bincount(np.concatenate(self.ids), minlength=count).astype(np.int64)
+
     def tracks(self, sizes: Sizes, shortest: int) -> Tracks:
         """Those with at least `shortest` marks, in plate px."""
         ids = np.concatenate([np.zeros(0, np.int64), *self.ids])

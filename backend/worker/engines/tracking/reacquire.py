@@ -32,6 +32,9 @@ _BENT = 0.5
 """Most that the warp may depart from the one predicted (Frobenius norm of the change): a patch
 that had to be bent so far shows something else."""
 
+_AGREED = 0.6
+"""Working px between the coarse and the fine registration from which neither is believed."""
+
 _SIGMA = 0.15
 """Working px; what may miss by more is left out."""
 
@@ -138,7 +141,7 @@ def _found(
         & visible(found.center, patches.sizes, ignored, _FINE.radius)
     )
     sigma = expected_error(fine, found)
-    good &= sigma < _SIGMA
+    good &= (sigma < _SIGMA) & (np.hypot(*(found.center - start.center).T) < _AGREED)
     return Found(
         ids=ids[good],
         frame=np.full(int(good.sum()), number, dtype=np.int64),

@@ -52,7 +52,7 @@ class TrackSettings:
     correction: float = 1.5
     steps: int = 3
     misses: int = 3
-    strength: float = 1.3
+    strength: float = 2.0
     mask_margin: float = 0.008
     shortest: int = 4
     patches: int = 20000

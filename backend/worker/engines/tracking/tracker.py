@@ -16,7 +16,7 @@ from ...report import Report
 from .anchoring import Registration, Window, cut_out, determinants, expected_error, register
 from .births import Births
 from .detection import MEDIAN_OF_ABSOLUTE, corner_strength, image_noise, new_corners
-from .flow import affine_motion, applied, search, whole_shift
+from .flow import applied, search, whole_motion, whole_shift
 from .frames import Picture, Reader
 from .live import Live, moved
 from .mark_log import MarkLog
@@ -30,11 +30,20 @@ _JUMP = 5.0
 _SCALES = (0.67, 1.5)
 """Change of size within which a reference patch serves."""
 
-_SOFT_CORRELATION = 0.45
+_SOFT_CORRELATION = 0.55
 """Least correlation of a mark in a blurred frame."""
 
+_ALIKE = 0.8
+"""Correlation of most patches over which a blurred frame is as good as a sharp one."""
+
+_BLIND = 0.4
+"""Sharpness under which a frame is too blurred to find lost tracks in."""
+
+_WORST = 4.0
+"""Working px; marks that scatter more do so for another reason than blur."""
+
 _SMEARED = 0.5
-"""Working px of scatter from which the marks of a blurred frame say nothing of the next one."""
+"""Working px of scatter from which the marks of a blurred frame are too poor to go on from."""
 
 _SOFT_MISSES = 8
 """Frames in a row without a mark that a track may last through blur."""
@@ -44,6 +53,15 @@ _LOST = 0.85
 
 _FEW = 0.6
 """Share of the tracks of the last detection below which corners are looked for at once."""
+
+_STARTLED = 0.7
+"""Share of the tracks found below which the others are searched again, from how the whole moved."""
+
+_ENOUGH = 400
+"""Live tracks below which weak corners are taken too."""
+
+_WEAKEST = 0.5
+"""Strength of the weakest corner, over that of one always worth a track."""
 
 _SUPPORT = 12
 """Tracks that a model of the picture's motion needs."""
@@ -78,7 +96,8 @@ class _Step:
     """What one frame says of the live tracks.
 
     `searched` (n,) are those that the search found, `good` those that have a mark there, `sigma`
-    is their expected error in working px, of which `scatter` is blur's share.
+    is their expected error in working px. When the frame is not `usable` the marks are too poor to
+    start the next frame's search from.
     """
 
     picture: Picture
@@ -87,7 +106,7 @@ class _Step:
     good: Booleans
     sigma: Floats
     soft: bool
-    scatter: float
+    usable: bool
 
 
 class _Tracker:
@@ -103,9 +122,10 @@ class _Tracker:
         self._next_id = 0
         self._detected = (0, 0)
         self._noise = 1.0
-        self._usual = np.zeros((2, 3), np.float32)
+        self._usual = np.zeros((2, 6), np.float32)
         self._carried = np.zeros((0, 2), np.float32)
         self._usual_scatter = 0.0
+        self._smear = 0.0
 
     def result(self) -> Tracking:
         tracks = self._marks.tracks(self._sizes, self._settings.shortest)
@@ -149,63 +169,77 @@ class _Tracker:
             self._detect_when_due(picture, step.soft)
 
     def _step(self, before: Picture, picture: Picture) -> _Step:
-        soft = is_soft(self._log.softness())
+        sharpness = self._log.softness()
+        soft = is_soft(sharpness)
         live = self._live
         center, searched = self._searched(before, picture)
-        shape = live.shape.copy()
+        shape, in_doubt = live.shape.copy(), np.zeros(len(live), bool)
         lost = np.flatnonzero(live.missed > 0)
-        if len(lost) and not soft:
+        if len(lost) and sharpness > _BLIND:
             smooth = smoothed(picture.working)
-            again, _ = found_widely(smooth, live.wide.take(lost), center[lost], shape[lost])
+            again, clear = found_widely(smooth, live.wide.take(lost), center[lost], shape[lost])
             center[lost], shape[lost] = again.center, again.shape
+            in_doubt[lost] = ~clear
         found = register(
             picture.working, live.patches, self._window, center, shape, self._settings.steps
         )
-        good = self._good(found, center, searched, soft)
+        good = self._good(found, center, searched, soft) & ~in_doubt
         good &= visible(found.center, self._sizes, picture.ignored, self._settings.radius)
         sigma = expected_error(live.patches, found)
-        scatter = self._scatter(found, good, soft)
-        return _Step(picture, found, searched, good, np.hypot(sigma, scatter), soft, scatter)
+        scatter = self._scatter(found, good, sharpness)
+        usable = scatter < _SMEARED or float(np.median(found.correlation)) > _ALIKE
+        return _Step(picture, found, searched, good, np.hypot(sigma, scatter), soft, usable)
 
-    def _scatter(self, found: Registration, good: Booleans, soft: bool) -> float:
+    def _scatter(self, found: Registration, good: Booleans, sharpness: float) -> float:
         """Px by which marks of a blurred frame scatter more than those of sharp ones did.
 
         A patch does not tell how badly a streak holds its place along itself; its neighbors do.
         """
         live = self._live
-        if good.sum() < _SUPPORT:
-            return 0.0
-        motion = (moved(found.center, found.shape, live.offset) - live.position)[good]
-        odd = motion - applied(self._usual, live.position[good])
+        fresh = good & (live.missed == 0)
+        if fresh.sum() < _SUPPORT:
+            return self._smear if sharpness < _BLIND else 0.0
+        motion = (moved(found.center, found.shape, live.offset) - live.position)[fresh]
+        odd = motion - applied(self._usual, live.position[fresh])
         scatter = float(np.median(np.abs(odd))) / MEDIAN_OF_ABSOLUTE
-        if not soft:
+        self._smear = 0.0
+        if is_soft(sharpness):
+            excess = float(np.sqrt(max(0.0, scatter**2 - self._usual_scatter**2)))
+            self._smear = min(excess, _WORST)
+        else:
             self._usual_scatter = scatter
-            return 0.0
-        return float(np.sqrt(max(0.0, scatter**2 - self._usual_scatter**2)))
+        return self._smear
 
     def _searched(self, before: Picture, picture: Picture) -> tuple[Floats, Booleans]:
         """Where to register the patches from, (n, 2), and which of them the search found.
 
         The others went on as before, but for what changed in the motion of the whole picture.
         """
-        live, sizes = self._live, self._sizes
-        start, guess = live.position, live.motion + self._jump(before, picture)
-        origin = sizes.to_coarse(start)
-        there, sure = search(
-            before.coarse,
-            picture.coarse,
-            origin,
-            origin + guess * sizes.coarse_scale,
-            self._settings,
-        )
-        motion = (there - origin) / sizes.coarse_scale
+        live, start = self._live, self._live.position
+        guess = live.motion + self._jump(before, picture)
+        motion, sure = self._motion(before, picture, start, guess)
         usual = self._usual
         if sure.sum() >= _SUPPORT:
-            self._usual = affine_motion(start[sure], motion[sure])
+            self._usual = whole_motion(start[sure], motion[sure])
+            if sure.mean() < _STARTLED:
+                again = np.flatnonzero(~sure)
+                guess = applied(self._usual, start[again])
+                motion[again], sure[again] = self._motion(before, picture, start[again], guess)
+                self._usual = whole_motion(start[sure], motion[sure])
         sure &= live.missed == 0
         self._carried = live.motion + applied(self._usual - usual, start)
         motion[~sure] = self._carried[~sure]
         return live.center + motion, sure
+
+    def _motion(
+        self, before: Picture, picture: Picture, start: Floats, guess: Floats
+    ) -> tuple[Floats, Booleans]:
+        """What the search says: motions (n, 2) in working px, and which of them are sure."""
+        scale, origin = self._sizes.coarse_scale, self._sizes.to_coarse(start)
+        there, sure = search(
+            before.coarse, picture.coarse, origin, origin + guess * scale, self._settings
+        )
+        return (there - origin) / scale, sure
 
     def _jump(self, before: Picture, picture: Picture) -> Floats:
         """(2,) by how much the whole picture moved otherwise than its tracks did before."""
@@ -232,7 +266,7 @@ class _Tracker:
     def _keep(self, step: _Step, motion: Floats) -> None:
         """Notes the marks and moves the live tracks on; ends those lost."""
         live, found = self._live, step.found
-        good = step.good & (step.scatter < _SMEARED)
+        good = step.good if step.usable else np.zeros(len(live), bool)
         there = live.position + motion
         self._marks.add(
             step.picture.number, live.id[step.good], there[step.good], step.sigma[step.good]
@@ -267,8 +301,11 @@ class _Tracker:
         cell = max(4, round(max(self._sizes.coarse) / settings.cells))
         live = self._sizes.to_coarse(self._live.position)
         least = settings.strength * self._noise
-        corners = new_corners(strength, self._allowed(picture), live, cell, least)
-        corners = corners[: max(0, settings.live - len(live))]
+        corners = new_corners(strength, self._allowed(picture), live, cell, _WEAKEST * least)
+        column, row = corners.astype(np.int64).T
+        strong = int((strength[row, column] > least).sum())
+        room = min(max(strong, _ENOUGH - len(live)), settings.live - len(live))
+        corners = corners[: max(0, room)]
         self._start(picture, np.rint(self._sizes.from_coarse(corners)).astype(np.int64))
         self._detected = (len(self._log.numbers), len(self._live))
 
@@ -290,3 +327,5 @@ class _Tracker:
         self._births.add(picture.number, ids, position, values)
         self._marks.add(picture.number, ids, position, born.patches.unit * np.float32(self._noise))
         self._live = self._live.joined(born)
+        if self._births.full:
+            self._births.prune(self._marks.lengths(self._next_id), self._live.id)
