@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from backend.camera import Array, CameraTrack
 from backend.tracks import UNUSED, Tracks
+from backend.worker.engines.solving.scene import rotations
 
 WIDTH, HEIGHT = 1280, 720
 
@@ -68,19 +69,18 @@ def make(shot: Shot) -> Made:
     random = np.random.default_rng(shot.seed)
     times = np.linspace(0, 1, shot.frames)
     places, turns = (np.array(part) for part in zip(*map(shot.path, times), strict=True))
-    rotations = _rotations(turns)
+    turned = _rotations(turns)
     focal = np.array([shot.focal(float(time)) for time in times])
     points = _room(random, shot, places)
-    rows = _marks(random, shot, places, rotations, focal, points)
-    truth = _truth(shot, places, rotations, focal)
+    rows = _marks(random, shot, places, turned, focal, points)
+    truth = _truth(shot, places, turned, focal)
     return Made(truth, points[: len(points) // 4] * [1, -1, -1], _tracks(rows))
 
 
 def _rotations(turns: Array) -> Array:
     """Camera-to-world matrices of rotation vectors."""
-    from backend.worker.engines.solving.scene import rotations
-
-    return rotations(turns)
+    matrices: Array = rotations(turns)
+    return matrices
 
 
 def _room(random: np.random.Generator, shot: Shot, places: Array) -> Array:
@@ -96,7 +96,7 @@ def _marks(
     random: np.random.Generator,
     shot: Shot,
     places: Array,
-    rotations: Array,
+    turned: Array,
     focal: Array,
     points: Array,
 ) -> Array:
@@ -110,7 +110,7 @@ def _marks(
     for index in range(shot.frames):
         time = index / max(shot.frames - 1, 1)
         there = points + np.where(moving[:, None], drift * time, 0.0)
-        local = (there - places[index]) @ rotations[index]
+        local = (there - places[index]) @ turned[index]
         x, y = local[:, 0] / local[:, 2], local[:, 1] / local[:, 2]
         square = x * x + y * y
         bend = 1 + square * (shot.k1 + square * shot.k2)
@@ -123,7 +123,9 @@ def _marks(
         pixel += np.where(random.random((count, 1)) < shot.outliers, 8.0, 0.0)
         chosen = np.flatnonzero(seen)
         track = chosen * 60 + life[chosen]
-        rows.append(np.column_stack([track, np.full(len(chosen), shot.first + index), pixel[chosen]]))
+        rows.append(
+            np.column_stack([track, np.full(len(chosen), shot.first + index), pixel[chosen]])
+        )
     return np.concatenate(rows)
 
 
@@ -142,11 +144,11 @@ def _tracks(rows: Array) -> Tracks:
     return every.only(counts >= 3)
 
 
-def _truth(shot: Shot, places: Array, rotations: Array, focal: Array) -> CameraTrack:
+def _truth(shot: Shot, places: Array, turned: Array, focal: Array) -> CameraTrack:
     """Blender's axes: z up is y down turned over, so the world is mirrored in y and z."""
     flip = np.diag([1.0, -1.0, -1.0])
     matrices = np.tile(np.eye(4), (shot.frames, 1, 1))
-    matrices[:, :3, :3] = flip @ rotations @ flip
+    matrices[:, :3, :3] = flip @ turned @ flip
     matrices[:, :3, 3] = places @ flip
     return CameraTrack(
         frames=np.arange(shot.first, shot.first + shot.frames),
@@ -158,7 +160,3 @@ def _truth(shot: Shot, places: Array, rotations: Array, focal: Array) -> CameraT
         height=HEIGHT,
         fps=Fraction(24),
     )
-
-
-def quieter(shot: Shot, noise: float) -> Shot:
-    return replace(shot, noise=noise)

@@ -199,6 +199,16 @@ class TestOtherKinds:
         assert verdict.kind is Kind.TOO_LITTLE_TEXTURE
         assert "Too little texture" in verdict.refusal
 
+    def test_rough_points_are_worth_less(self):
+        """The edges of a bare room: some points, none of them sharp."""
+        pixels = dolly.pixels(SCENE[:200])
+        good = tracks_of(pixels, life=50)
+        rough = replace(good, sigma=good.sigma * 3)
+        kinds = [
+            classify(tracks, range(1, COUNT + 1), WIDTH, HEIGHT).kind for tracks in (good, rough)
+        ]
+        assert kinds == [Kind.MOVING, Kind.TOO_LITTLE_TEXTURE]
+
     def test_points_in_one_corner_are_too_little(self):
         pixels = locked.pixels(scattered(300, 3, 15, 3.0, 3.0)) + SHARE[:, :, None] * 40
         assert named(pixels).kind is Kind.TOO_LITTLE_TEXTURE
@@ -299,7 +309,7 @@ def followed(path, count):
     tracks = Tracks(
         ids=names, manual=np.zeros(len(names), bool), errors=np.full(len(names), -1.0),
         track=track, frame=table[:, 1].astype(int), pixel=table[:, 2:],
-        sigma=np.full(len(table), 0.15, np.float32),
+        sigma=np.full(len(table), 0.05, np.float32),
     )  # fmt: skip
     return tracks, gray.shape[1], gray.shape[0]
 

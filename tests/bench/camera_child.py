@@ -59,12 +59,16 @@ def answer(work: Callable[[Job, Path], Answer]) -> None:
 
 @contextmanager
 def measured(figures: Answer) -> Iterator[None]:
-    """Adds what the block took: wall and cpu in s, peak (of the process so far) in MB."""
-    wall, cpu = time.perf_counter(), _processor()
+    """Adds what the block took: wall, waited and cpu in s, peak (of the process so far) in MB.
+
+    `waited` is how much of `wall` this thread was ready and other programs had the cores.
+    """
+    wall, waited, cpu = time.perf_counter(), _waited(), _processor()
     try:
         yield
     finally:
         figures["wall"] = time.perf_counter() - wall
+        figures["waited"] = _waited() - waited
         figures["cpu"] = _processor() - cpu
         figures["peak"] = _peak() / 1e6
 
@@ -73,6 +77,12 @@ def _processor() -> float:
     """Seconds of processor time of this process, its threads and its finished children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _waited() -> float:
+    """Seconds that this thread has spent waiting for a core (Linux; 0 elsewhere)."""
+    statistics = Path("/proc/thread-self/schedstat")
+    return int(statistics.read_text().split()[1]) / 1e9 if statistics.exists() else 0.0
 
 
 def _peak() -> float:

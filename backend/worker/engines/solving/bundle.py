@@ -273,7 +273,9 @@ def _moved_lens(
     lens: Lens, freedom: Freedom, frames: Integers, steps: Array, shared: Array
 ) -> Lens:
     change = dict(zip(freedom.shared, shared.tolist(), strict=True))
-    focal = lens.focal * np.exp(np.clip(change.get("focal", 0.0), -0.5, 0.5))
+    focal = lens.focal
+    if "focal" in change:
+        focal = focal * np.exp(np.clip(change["focal"], -0.5, 0.5))
     if freedom.zoom:
         focal = focal.copy()
         focal[frames] *= np.exp(np.clip(steps[:, 6], -0.2, 0.2))

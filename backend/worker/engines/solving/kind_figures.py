@@ -13,10 +13,13 @@ from ....camera import Array
 from ....tracks import Tracks
 from .kind_turn import Parallax, TurnOfWindows, parallax_of, turn_of, unrolled
 from .kind_windows import SAMPLES, Windows
-from .tripod import coverage
+from .tripod_plate import coverage
 
 _UNIT = 1280
 """Pixels below are of a picture this long; they grow with the plate."""
+
+_GOOD = 0.1
+"""Standard deviation of a good track."""
 
 _NOISE = 0.3
 _FINE = 0.5
@@ -42,7 +45,9 @@ actors: things lie at all depths, so that share at least lies between the farthe
 class Figures:
     """What the verdict rests on; pixels of the plate, medians over windows.
 
-    tracks, coverage  tracks in the typical frame; share of its 8 x 8 cells that hold one
+    tracks            in the typical frame
+    worth             how many good tracks they are worth: one twice as uncertain is worth a quarter
+    coverage          share of the typical frame's 8 x 8 cells that hold a track
     shift             how far the typical track moves
     turn_motion       how far the turn alone moves it
     turn_share        share of the tracks that a turn explains
@@ -57,6 +62,7 @@ class Figures:
     """
 
     tracks: float = 0.0
+    worth: float = 0.0
     coverage: float = 0.0
     shift: float = 0.0
     turn_motion: float = 0.0
@@ -95,6 +101,7 @@ class PlateWindows:
         typical["parallax_windows"] = float(rows[:, -1].mean())
         return Figures(
             tracks=known.tracks,
+            worth=known.worth,
             coverage=known.coverage,
             focal=float(np.median(turn.turn.focal)),
             zoom=float(np.ptp(np.log(turn.turn.focal.reshape(-1, SAMPLES)), axis=1).max()),
@@ -188,6 +195,10 @@ def counted(tracks: Tracks, frames: Sequence[int], width: int, height: int) -> F
     """The figures that need no windows."""
     numbers = np.array(sorted(frames), dtype=np.int64)
     image = np.searchsorted(numbers, tracks.frame)
-    counts = np.bincount(image, minlength=len(numbers))
-    covered = coverage(image, tracks.pixel, len(numbers), width, height)
-    return Figures(tracks=float(np.median(counts)), coverage=covered)
+    good = _GOOD * max(width, height) / _UNIT
+    worth = np.minimum(1.0, (good / np.maximum(tracks.sigma, 1e-3)) ** 2)
+    return Figures(
+        tracks=float(np.median(np.bincount(image, minlength=len(numbers)))),
+        worth=float(np.median(np.bincount(image, worth, len(numbers)))),
+        coverage=coverage(image, tracks.pixel, len(numbers), width, height),
+    )

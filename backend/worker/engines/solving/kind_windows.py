@@ -14,6 +14,7 @@ import numpy as np
 
 from ....camera import Array, Integers
 from ....tracks import Tracks
+from .tripod_plate import ranks
 
 SAMPLES = 7
 _WINDOWS = 8
@@ -143,12 +144,7 @@ class _Spans:
         """Some of the tracks, as evenly over the picture as they lie."""
         mixed = np.random.default_rng(3).permutation(len(seen))
         cell = np.floor(pixel[mixed] / self.cell).astype(np.int64)
-        key = cell[:, 1] * 1000 + cell[:, 0]
-        order = np.argsort(key, kind="stable")
-        starts = np.flatnonzero(np.diff(key[order], prepend=key[order[:1]] - 1))
-        rank = np.empty(len(seen), dtype=np.int64)
-        run = np.repeat(starts, np.diff(starts, append=len(seen)))
-        rank[order] = np.arange(len(seen)) - run
+        rank = ranks(cell[:, 1] * 1000 + cell[:, 0])
         chosen: Integers = seen[mixed[np.argsort(rank, kind="stable")[:_MOST_TRACKS]]]
         return np.sort(chosen)
 

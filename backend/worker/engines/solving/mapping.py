@@ -32,6 +32,7 @@ _GOOD = 3.0
 _LEAST_SHARE = 0.4
 _LEAST_POINTS = 15
 _CUTS = (8.0, 4.0)
+_FEW = 5
 _WINDOW = 10
 _NOISE = 0.05
 """Px that tracks are off by anyway."""
@@ -40,10 +41,15 @@ _SURE, _EXPLAINED = 0.03, 0.6
 """Relative standard deviation of the focal length, and share of marks explained, of a mapping that
 no other need be held against."""
 
+_NEARLY_ALL = 0.9
 _CLEAN = 0.00012
 """Of the longer side (0.15 px at 1280) that marks are off by at the median in a clean mapping."""
 
+_USUAL = 0.15
+"""How much less a start is worth the further its focal length is from the picture's width."""
+
 _PREFERRED = 1.03
+_MOST_FAILURES = 6
 _GIVEN_UP = 2
 _DISTINCT = 0.1
 _WORTH = 0.3
@@ -91,7 +97,8 @@ class Start:
 
     def merit(self, width: float) -> float:
         plausible = _FOCAL_LIMITS[0] < self.focal / width < _FOCAL_LIMITS[1]
-        return self.explained / (_NOISE + self.error) * (1.0 if plausible else 0.2)
+        usual = float(np.exp(-_USUAL * np.log(self.focal / width) ** 2))
+        return self.explained / (_NOISE + self.error) * (usual if plausible else 0.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +148,10 @@ class Mapper:
         for freedom in (self.freedom, *others):
             self.freedom = freedom
             found = self._best_of(starts, floor)
+            if found is not None:
+                # What has led somewhere once goes first the next time.
+                first = found.start
+                starts = [first, *(start for start in starts if start is not first)]
             if found and (best is None or found.merit > _PREFERRED * best.merit):
                 best = found
             if best and best.clean:
@@ -150,14 +161,20 @@ class Mapper:
     def _best_of(self, starts: Sequence[Start], floor: float) -> Mapped | None:
         best: Mapped | None = None
         tried: list[float] = []
+        failures = 0
         for start in starts:
-            if len(tried) == self.settings.tries or not self._worth(start, starts[0], tried, best):
+            if len(tried) == self.settings.tries or failures == _MOST_FAILURES:
+                break
+            if not self._worth(start, starts[0], tried, best):
                 continue
             mapped = self._measured(self._grow(start), start)
-            tried.append(start.focal)
+            if mapped.scene.placed.sum() < len(self.keys) / 2:
+                failures += 1
+            else:
+                tried.append(start.focal)
             if best is None or mapped.merit > best.merit:
                 best = mapped
-            hopeless = len(tried) == _GIVEN_UP and best.merit < floor
+            hopeless = len(tried) >= _GIVEN_UP and best.merit < floor
             if hopeless or self._sure(mapped):
                 break
         return best
@@ -165,8 +182,11 @@ class Mapper:
     def _sure(self, mapped: Mapped) -> bool:
         """Whether another start need not be tried: all is placed and the focal length is told."""
         scene = mapped.scene
-        if self.thorough or not scene.placed[self.keys].all() or mapped.explained < _EXPLAINED:
+        if not scene.placed[self.keys].all() or mapped.explained < _EXPLAINED:
             return False
+        if self.thorough:
+            exact = mapped.error < _CLEAN * self.marks.size
+            return exact and mapped.explained > _NEARLY_ALL
         freedom = self.freedom
         if not freedom.focal:
             return True
@@ -259,8 +279,12 @@ class Mapper:
         damping: float = 1e-4,
     ) -> Scene:
         freedom = self.freedom
-        if int(scene.placed.sum()) < 5:
-            freedom = replace(freedom, radial=0, ratio=False, zoom=False)
+        count = int(scene.placed.sum())
+        if count < _FEW:
+            # Two views tell next to nothing of the focal length: it would run away.
+            freedom = replace(
+                freedom, radial=0, ratio=False, zoom=False, focal=freedom.focal and count > 2
+            )
         prior = None if guess.fixed else guess.prior
         settings = Settings(iterations, loss, 1e-4, prior, damping, exact=True)
         if held is None:
@@ -380,6 +404,7 @@ def interpolated(scene: Scene, frames: Flags) -> Scene:
     center = centers[a] * (1 - part) + centers[b] * part
     translation[wanted] = -np.einsum("fij,fj->fi", rotation[wanted], center)
     focal = scene.lens.focal.copy()
-    focal[wanted] = np.exp(np.interp(wanted, placed, np.log(focal[placed])))
+    if scene.lens.zooms:
+        focal[wanted] = np.exp(np.interp(wanted, placed, np.log(focal[placed])))
     lens = replace(scene.lens, focal=focal)
     return replace(scene, rotation=rotation, translation=translation, lens=lens)

@@ -205,7 +205,7 @@ class MovingSolve:
         scene = with_all_points(marks, scene)
         marks, scene = cut(marks, scene, 4.0)
         loss = usual_loss(marks, scene, self.preset.whole.loss)
-        if freedom.focal and not freedom.zoom and not mapped.clean:
+        if freedom.focal and not freedom.zoom:
             scene = searched_focal(marks, scene, replace(freedom, radial=2), loss, self.check)
             self.clock.lap("focal")
         finding, scene = choose_radial(marks, scene, freedom, loss, self.check)

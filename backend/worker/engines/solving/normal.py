@@ -54,6 +54,8 @@ class NormalEquations:
                     break
                 part = matrix[row.start * d : row.stop * d, column.start * d : column.stop * d]
                 self._add_part(row_place, column_place, part, factor)
+                if column is not row and row_place // TILE == column_place // TILE:
+                    self._add_part(column_place, row_place, part.T, factor)
         index = (frames[:, None] * d + np.arange(d)).ravel()
         self.border[index] += factor * matrix[:inner, inner:]
         self.corner += factor * matrix[inner:, inner:]

@@ -43,7 +43,10 @@ _PLANE_LEFT = 0.18
 dog 0.15, a floor with low things on it 0.22, rooms and streets from 0.6)."""
 
 _ZOOM_SHARE = 0.9
-_FEWEST_TRACKS = 40
+_FEWEST_TRACKS = 30
+"""Good tracks that the typical frame's are worth at least (measured: a bare room 16, blurred and
+compressed plates from 200)."""
+
 _LEAST_COVERAGE = 0.1
 _TRAVEL_DOUBTED = 0.1
 _LEFT_DOUBTED, _DOUBTED = 0.35, 0.35
@@ -138,7 +141,7 @@ def classify(
     """
     tracks = within(tracks, frames)
     known = counted(tracks, frames, width, height)
-    if known.tracks < _FEWEST_TRACKS or known.coverage < _LEAST_COVERAGE:
+    if known.worth < _FEWEST_TRACKS or known.coverage < _LEAST_COVERAGE:
         return _too_little(known)
     windows = windows_of(tracks, frames, width, height)
     if not windows.count:
@@ -245,16 +248,19 @@ def _moving(figures: Figures) -> Verdict:
 
 
 def _too_little(figures: Figures) -> Verdict:
-    few = figures.tracks < _FEWEST_TRACKS
-    found = f"{figures.tracks:.0f} points" if few else f"points in {figures.coverage:.0%} of it"
+    found = f"{figures.tracks:.0f} points"
+    if figures.worth < _FEWEST_TRACKS <= figures.tracks:
+        found += f" that hold so roughly that they are worth {figures.worth:.0f}"
+    elif figures.worth >= _FEWEST_TRACKS:
+        found += f" in {figures.coverage:.0%} of the picture"
     return Verdict(
         Kind.TOO_LITTLE_TEXTURE,
         "Too little in the picture can be tracked.",
         figures,
         refusal=(
             f"Too little texture to track: the typical frame shows {found}, where a solve needs "
-            f"{_FEWEST_TRACKS} over the whole picture. Try -q high, a sharper or brighter plate, "
-            "or -M if the masks cover most of the picture."
+            f"{_FEWEST_TRACKS} good ones over the whole picture. Try -q high, a sharper or "
+            "brighter plate, or -M if the masks cover most of the picture."
         ),
     )
 

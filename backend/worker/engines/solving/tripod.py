@@ -24,13 +24,11 @@ from ..diagnosis import fit_turn
 from .tripod_adjustment import Adjusted, adjust, pieces_of
 from .tripod_model import Free, Marks, Mask, Turn, cauchy
 from .tripod_parts import median_of, redirected, resected
+from .tripod_plate import PlateMarks, coverage, wide_pairs
 from .tripod_start import Chain, chained
 
 DISTANCE = 10.0
 """Where the points are put along their directions: a tripod shot tells no distance."""
-
-FEWEST_MARKS = 3
-"""Marks that make a track worth using."""
 
 _MARKS_AN_IMAGE = 120
 """Tracks an image needs in the adjustment of the lens; more add time and hardly precision."""
@@ -46,7 +44,6 @@ _OUTLIER = 4.0
 _MEDIAN_SQUARE = 1.386
 """The median of a squared distance of two normal deviates: 2 ln 2."""
 
-_SMALLEST_SIGMA = 0.02
 _TYPICAL_FOCAL = 1.05
 """Over the width: where nothing else is known of a lens (38 mm on 36 mm)."""
 
@@ -57,10 +54,6 @@ _ZOOM_RANGE = 0.004
 _ZOOM_GAIN = 0.92
 _BEND_GAIN = 0.985
 _BEND_PIXELS = 0.1
-_CELLS = 8
-_PART = 12
-_BRIEF = 6
-"""Images to a part of the shot, and marks below which a track is taken late."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +192,7 @@ def solve_tripod(
 
     Raises SolveError when too few tracks hang together.
     """
-    plate = _Plate.of(tracks, frames, width, height)
+    plate = PlateMarks.of(tracks, frames, width, height)
     chain = _first_turn(plate, wish)
     plate = plate.joined(chain)
     if len(plate.marks) == 0 or len(plate.frames) < 2:
@@ -217,86 +210,14 @@ def solve_tripod(
     return _finished(fit, fit.best(turn, wish), frames)
 
 
-@dataclass(frozen=True, eq=False)
-class _Plate:
-    """The tracks as marks about the picture's center. `frames` (n,) are the images' numbers, `ids`
-    (t,) those of the tracks."""
-
-    frames: Integers
-    ids: Integers
-    marks: Marks
-    tracks: int
-    width: int
-    height: int
-
-    @classmethod
-    def of(cls, tracks: Tracks, frames: Sequence[int], width: int, height: int) -> _Plate:
-        numbers = np.array(sorted(frames), dtype=np.int64)
-        image = np.searchsorted(numbers, tracks.frame)
-        image = np.minimum(image, len(numbers) - 1)
-        known = numbers[image] == tracks.frame
-        counts = np.bincount(tracks.track[known], minlength=len(tracks.ids))
-        known &= counts[tracks.track] >= FEWEST_MARKS
-        sigma = np.maximum(tracks.sigma[known].astype(np.float64), _SMALLEST_SIGMA)
-        marks = Marks(
-            track=tracks.track[known],
-            image=image[known],
-            pixel=tracks.pixel[known] - [width / 2, height / 2],
-            weight=1 / sigma**2,
-        )
-        return cls(numbers, tracks.ids, marks, len(tracks.ids), width, height)
-
-    def joined(self, chain: Chain) -> _Plate:
-        """The images that hang together, and their marks."""
-        marks = self.marks.only(chain.joined[self.marks.image])
-        place: Integers = np.cumsum(chain.joined, dtype=np.int64) - 1
-        counts = np.bincount(marks.track, minlength=self.tracks)
-        marks = replace(marks, image=place[marks.image])
-        marks = marks.only(counts[marks.track] >= 2)
-        return replace(self, frames=self.frames[chain.joined], marks=marks)
-
-    def even(self, wanted: int, among: Mask | None = None) -> Marks:
-        """Marks of tracks spread evenly over the picture, about `wanted` to each image."""
-        lengths = np.bincount(self.marks.track, minlength=self.tracks)
-        starts = np.cumsum(lengths) - lengths
-        order = self._spread(lengths, starts)
-        filled = np.zeros(len(self.frames), dtype=np.int64)
-        keep = np.zeros(self.tracks, dtype=bool)
-        for track in order.tolist():
-            if among is not None and not among[track]:
-                continue
-            images = self.marks.image[starts[track] : starts[track] + lengths[track]]
-            if len(images) >= 2 and filled[images].min() < wanted:
-                filled[images] += 1
-                keep[track] = True
-        return self.marks.only(keep[self.marks.track])
-
-    def _spread(self, lengths: Integers, starts: Integers) -> Integers:
-        """The tracks in an order that takes one from each part of picture and shot in turn.
-
-        Not the longest first: those that stay in the picture while the camera turns are movers.
-        """
-        there = np.random.default_rng(2).permutation(np.flatnonzero(lengths))
-        cell = np.floor(self.marks.pixel[starts[there]] / (self.width / _CELLS)).astype(np.int64)
-        part = self.marks.image[starts[there]] // _PART
-        key = (part * 64 + cell[:, 1] + 32) * 64 + cell[:, 0] + 32
-        order = np.argsort(key, kind="stable")
-        first = np.flatnonzero(np.diff(key[order], prepend=key[order[:1]] - 1))
-        rank = np.empty(len(there), dtype=np.int64)
-        rank[order] = np.arange(len(there)) - np.repeat(first, np.diff(first, append=len(there)))
-        brief = lengths[there] < _BRIEF
-        chosen: Integers = there[np.argsort(rank + _PART * brief, kind="stable")]
-        return chosen
-
-
-def _first_turn(plate: _Plate, wish: TripodLens) -> Chain:
+def _first_turn(plate: PlateMarks, wish: TripodLens) -> Chain:
     focal = wish.known or wish.hint or first_focal(plate.marks, plate, wish.aspect)
     lens = Turn(np.zeros((0, 3, 3)), np.array([focal]), np.zeros((0, 3)), aspect=wish.aspect)
     zoom = wish.zoom == "zoom" and not wish.known
     return chained(plate.even(_MARKS_AN_IMAGE), len(plate.frames), plate.tracks, lens, zoom)
 
 
-def first_focal(marks: Marks, plate: _Plate, aspect: float) -> float:
+def first_focal(marks: Marks, plate: PlateMarks, aspect: float) -> float:
     """The focal length in px at which turning explains most of the picture's motion."""
     pairs = [(a / [1, aspect], b / [1, aspect]) for a, b in wide_pairs(marks, len(plate.frames))]
     if not pairs:
@@ -304,26 +225,6 @@ def first_focal(marks: Marks, plate: _Plate, aspect: float) -> float:
     center = np.array([plate.width / 2, plate.height / 2])
     moved = [(first + center, second + center) for first, second in pairs]
     return fit_turn(moved, plate.width, plate.height).focal
-
-
-def wide_pairs(marks: Marks, images: int, most: int = 10) -> list[tuple[Array, Array]]:
-    """Marks (m, 2), (m, 2) that images far apart share, over the whole shot."""
-    order = np.argsort(marks.image, kind="stable")
-    bounds = np.searchsorted(marks.image[order], np.arange(images + 1))
-    pairs = []
-    for first in np.unique(np.linspace(0, max(images - 2, 0), most).astype(int)).tolist():
-        mine = order[bounds[first] : bounds[first + 1]]
-        gap = images - 1 - first
-        while gap > 0:
-            theirs = order[bounds[first + gap] : bounds[first + gap + 1]]
-            _same, a, b = np.intersect1d(
-                marks.track[mine], marks.track[theirs], assume_unique=True, return_indices=True
-            )
-            if len(a) >= max(20, 0.3 * len(mine)):
-                pairs.append((marks.pixel[mine[a]], marks.pixel[theirs[b]]))
-                break
-            gap //= 2
-    return pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,7 +240,7 @@ class _Answer:
 class _Fit:
     """The adjustments of one plate with lenses of more and more freedom."""
 
-    def __init__(self, plate: _Plate, report: Report) -> None:
+    def __init__(self, plate: PlateMarks, report: Report) -> None:
         self.plate, self.report = plate, report
         self.marks = plate.even(_MARKS_AN_IMAGE)
         self._cut()
@@ -482,7 +383,7 @@ def _finished(fit: _Fit, answer: _Answer, frames: Sequence[int]) -> TripodSolve:
 
 
 def _record(
-    plate: _Plate, turn: Turn, marks: Marks, answer: _Answer, fit: _Fit, frames: Sequence[int]
+    plate: PlateMarks, turn: Turn, marks: Marks, answer: _Answer, fit: _Fit, frames: Sequence[int]
 ) -> TripodSolve:
     keep = still(turn, marks, plate.tracks)[marks.track]
     squares = turn.errors(marks) ** 2 * marks.weight
@@ -513,19 +414,12 @@ def _record(
     )
 
 
-def coverage(image: Integers, pixel: Array, images: int, width: int, height: int) -> float:
-    """Share of the picture's cells, 8 x 8 an image, that hold a mark; mean over images."""
-    cell = np.clip((pixel / [width, height] * _CELLS).astype(np.int64), 0, _CELLS - 1)
-    place = (image * _CELLS + cell[:, 1]) * _CELLS + cell[:, 0]
-    return len(np.unique(place)) / (images * _CELLS * _CELLS)
-
-
-def _lenses(turn: Turn, free: Free, plate: _Plate) -> tuple[CameraModel, ...]:
+def _lenses(turn: Turn, free: Free, plate: PlateMarks) -> tuple[CameraModel, ...]:
     focal = turn.focal if free.zoom else turn.focal[:1]
     return tuple(_lens(turn, fx, plate) for fx in focal.tolist())
 
 
-def _lens(turn: Turn, fx: float, plate: _Plate) -> CameraModel:
+def _lens(turn: Turn, fx: float, plate: PlateMarks) -> CameraModel:
     model, params = _model(turn, fx, (plate.width / 2, plate.height / 2))
     return CameraModel(model, plate.width, plate.height, params)
 

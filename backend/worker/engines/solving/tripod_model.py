@@ -22,6 +22,9 @@ _AHEAD = 0.02
 """Smallest z of a direction that still counts as before the camera."""
 
 
+_AT_A_TIME = 100_000
+
+
 @dataclass(frozen=True, eq=False)
 class Marks:
     """track, image (m,), pixel (m, 2) from the center, weight (m,): 1 / variance in px^-2."""
@@ -34,8 +37,8 @@ class Marks:
     def __len__(self) -> int:
         return len(self.track)
 
-    def only(self, keep: Mask | Integers) -> Marks:
-        """The marks chosen by a mask or by indices that ascend."""
+    def only(self, keep: Mask | Integers | slice) -> Marks:
+        """The marks chosen by a mask, a slice or by indices that ascend."""
         return Marks(self.track[keep], self.image[keep], self.pixel[keep], self.weight[keep])
 
 
@@ -140,9 +143,16 @@ def _scales(turn: Turn, marks: Marks) -> Array:
     return np.stack([focal, focal * turn.aspect], axis=1)
 
 
+def slices(count: int) -> list[slice]:
+    """Marks by the hundred thousand, so that what is made of each needs little memory at a time."""
+    return [slice(start, start + _AT_A_TIME) for start in range(0, count, _AT_A_TIME)]
+
+
 def _local(turn: Turn, marks: Marks) -> Array:
-    directions = turn.directions[marks.track]
-    local: Array = np.einsum("mij,mj->mi", turn.rotations[marks.image], directions)
+    local = np.empty((len(marks), 3))
+    for part in slices(len(marks)):
+        rotations, directions = turn.rotations[marks.image[part]], turn.directions
+        local[part] = np.einsum("mij,mj->mi", rotations, directions[marks.track[part]])
     return local
 
 

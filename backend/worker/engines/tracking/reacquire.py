@@ -24,7 +24,7 @@ from .mark_log import plate_sigma
 from .records import Booleans, Patches, Tracking, visible
 from .wide import REACH, found_widely, inner, smoothed, wide_references
 
-_FINE = Window(8)
+_FINE = Window(10)
 
 _CORRELATION = 0.85
 

@@ -14,6 +14,10 @@ from ....tracks import Floats, Tracks
 Booleans = NDArray[np.bool_]
 
 
+PATCH_REACH = 12
+"""Working px from the middle of a kept patch to its border."""
+
+
 @dataclass(frozen=True)
 class TrackSettings:
     """How a plate is tracked; the quality presets differ in these. px are of the working image.
@@ -40,12 +44,12 @@ class TrackSettings:
 
     max_size: int = 2048
     coarse_size: int = 720
-    cells: int = 40
+    cells: int = 36
     live: int = 2500
     redetect: int = 4
     window: int = 11
     levels: int = 3
-    radius: int = 8
+    radius: int = 10
     forward_backward: float = 0.4
     correlation: float = 0.75
     renew: float = 0.85
@@ -56,6 +60,10 @@ class TrackSettings:
     mask_margin: float = 0.008
     shortest: int = 4
     patches: int = 20000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius < PATCH_REACH:
+            raise ValueError(f"a radius of {self.radius} px is not within 1..{PATCH_REACH - 1}")
 
 
 @dataclass(frozen=True)
@@ -184,9 +192,6 @@ class Faults:
         moving = self.motion > 1.0
         return bool(moving.sum() >= 3 and (self.combing[moving] > COMBED).mean() > 0.5)
 
-
-PATCH_REACH = 12
-"""Working px from the middle of a kept patch to its border."""
 
 COMBED = 0.005
 """Combing above which a frame is taken to be interlaced."""

@@ -126,6 +126,7 @@ class _Tracker:
         self._carried = np.zeros((0, 2), np.float32)
         self._usual_scatter = 0.0
         self._smear = 0.0
+        self._adrift = False
 
     def result(self) -> Tracking:
         tracks = self._marks.tracks(self._sizes, self._settings.shortest)
@@ -174,7 +175,7 @@ class _Tracker:
         live = self._live
         center, searched = self._searched(before, picture)
         shape, in_doubt = live.shape.copy(), np.zeros(len(live), bool)
-        lost = np.flatnonzero(live.missed > 0)
+        lost = np.flatnonzero((live.missed > 0) | (self._adrift & ~searched))
         if len(lost) and sharpness > _BLIND:
             smooth = smoothed(picture.working)
             again, clear = found_widely(smooth, live.wide.take(lost), center[lost], shape[lost])
@@ -266,7 +267,8 @@ class _Tracker:
     def _keep(self, step: _Step, motion: Floats) -> None:
         """Notes the marks and moves the live tracks on; ends those lost."""
         live, found = self._live, step.found
-        good = step.good if step.usable else np.zeros(len(live), bool)
+        good = step.good & step.usable
+        self._adrift = not step.usable
         there = live.position + motion
         self._marks.add(
             step.picture.number, live.id[step.good], there[step.good], step.sigma[step.good]
@@ -274,7 +276,7 @@ class _Tracker:
         live.motion = np.where(good[:, None], motion, self._carried)
         live.center = np.where(good[:, None], found.center, live.center + self._carried)
         live.shape = np.where(good[:, None, None], found.shape, live.shape)
-        live.missed = np.where(good, 0, live.missed + 1)
+        live.missed = np.where(step.good, 0, live.missed + 1)
         size = np.sqrt(np.abs(determinants(found.shape)))
         if not step.soft:
             outgrown = (size < _SCALES[0]) | (size > _SCALES[1])

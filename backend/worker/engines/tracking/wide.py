@@ -45,10 +45,11 @@ def smoothed(picture: Floats) -> Floats:
 
 def wide_references(values: Floats) -> References:
     """Of patches (n, 25, 25)."""
-    # All patches as one tall picture; the middle samples are far enough from the neighbors.
-    count, side = values.shape[:2]
-    smooth = smoothed(values.reshape(count * side, side)).reshape(values.shape) if count else values
-    return references(np.ascontiguousarray(smooth[:, ::2, ::2]), _WINDOW)
+    # All patches as one tall picture, kept apart by copies of their first and last rows.
+    apart = np.pad(values, ((0, 0), (2, 2), (0, 0)), mode="edge")
+    tall = apart.reshape(-1, values.shape[2])
+    smooth = smoothed(tall).reshape(apart.shape) if len(values) else apart
+    return references(np.ascontiguousarray(smooth[:, 2:-2:2, ::2]), _WINDOW)
 
 
 def found_widely(
