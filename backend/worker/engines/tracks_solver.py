@@ -26,12 +26,17 @@ from .solving.presets import PRESETS
 from .solving.refine import refined, scene_of
 from .solving.shot_kind import Kind, Verdict, classify
 from .solving.tripod import TripodLens, solve_tripod
-from .tracking import Faults, Tracking, track
+from .tracking import Tracking, track
 
 MIN_FRAMES = 5
 
 _BRIDGED = 25
 """Marks below which a frame's pose counts as weakly held."""
+
+
+_CROSSING, _CROSSING_SHARE = 5, 0.1
+"""Tracks that must live on from one frame to the next for the two to be one piece, and share of
+the usual number of them: a few always find something alike beyond a cut."""
 
 
 class TrackSolver:
@@ -62,7 +67,7 @@ class _Run:
     def solution(self) -> Solution:
         """Tracks the plate and solves it as what it is."""
         tracking = self._tracked()
-        self._tell_faults(tracking.faults)
+        self._tell_faults(tracking)
         self.report.status("Looking at the camera's move")
         verdict = self._verdict(tracking.tracks)
         if self._is_tripod(verdict):
@@ -105,11 +110,11 @@ class _Run:
         self.record["tracks"] = len(found.tracks.ids)
         return found
 
-    def _tell_faults(self, faults: Faults) -> None:
-        """Warns of what is wrong with the plate, and leaves out what lies beyond a cut."""
-        cuts = faults.frames[faults.cuts].tolist()
-        if cuts:
-            self._keep_longest([number for number in cuts if number != self.numbers[0]])
+    def _tell_faults(self, tracking: Tracking) -> None:
+        """Warns of what is wrong with the plate, and leaves out what lies beyond a break."""
+        faults = tracking.faults
+        cuts = {*faults.frames[faults.cuts].tolist(), *_breaks(tracking.tracks, self.numbers)}
+        self._keep_longest(sorted(cuts - {self.numbers[0]}))
         repeated = faults.frames[faults.duplicates].tolist()
         if repeated:
             self._warn(
@@ -120,7 +125,9 @@ class _Run:
             self._warn("The plate is interlaced: deinterlace it first for an exact solve.")
 
     def _keep_longest(self, cuts: list[int]) -> None:
-        """Of the shots that cuts part the plate into, the longest is solved."""
+        """Of the pieces that breaks part the plate into, the longest is solved."""
+        if not cuts:
+            return
         edges = [self.numbers[0], *cuts, self.numbers[-1] + 1]
         shots = [
             [number for number in self.numbers if start <= number < end]
@@ -135,8 +142,9 @@ class _Run:
             )
         self.numbers = longest
         self._warn(
-            f"The plate has a cut at frame {ranges(cuts)}: only its longest shot "
-            f"({ranges(longest)}) is solved. Set up each shot by itself for the others."
+            f"No track crosses frame {ranges(cuts)} (a cut, a whip pan, or something before the "
+            f"lens): only the longest piece, {ranges(longest)}, is solved. Set up each piece by "
+            "itself for the others."
         )
 
     def _verdict(self, tracks: Tracks) -> Verdict:
@@ -286,3 +294,19 @@ class _Run:
             "zoom_gain": round(solved.zoom_gain, 4),
             "solve_seconds": solved.seconds,
         }
+
+
+def _breaks(tracks: Tracks, numbers: list[int]) -> list[int]:
+    """Frames that next to no track of the frames before lives to see."""
+    if not len(tracks.ids):
+        return []
+    starts = np.searchsorted(tracks.track, np.arange(len(tracks.ids)))
+    ends = np.append(starts[1:], len(tracks.track)) - 1
+    first = np.searchsorted(numbers, tracks.frame[starts])
+    last = np.searchsorted(numbers, tracks.frame[ends])
+    alive = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.add.at(alive, first + 1, 1)
+    np.add.at(alive, last + 1, -1)
+    crossing = np.cumsum(alive)[: len(numbers)]
+    least = max(_CROSSING, _CROSSING_SHARE * float(np.median(crossing[1:])))
+    return [numbers[index] for index in range(1, len(numbers)) if crossing[index] < least]

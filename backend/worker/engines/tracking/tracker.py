@@ -170,26 +170,35 @@ class _Tracker:
             self._detect_when_due(picture, step.soft)
 
     def _step(self, before: Picture, picture: Picture) -> _Step:
-        sharpness = self._log.softness()
-        soft = is_soft(sharpness)
-        live = self._live
+        sharpness, live = self._log.softness(), self._live
         center, searched = self._searched(before, picture)
-        shape, in_doubt = live.shape.copy(), np.zeros(len(live), bool)
-        lost = np.flatnonzero((live.missed > 0) | (self._adrift & ~searched))
-        if len(lost) and sharpness > _BLIND:
-            smooth = smoothed(picture.working)
-            again, clear = found_widely(smooth, live.wide.take(lost), center[lost], shape[lost])
-            center[lost], shape[lost] = again.center, again.shape
-            in_doubt[lost] = ~clear
+        if self._adrift and sharpness > _BLIND:
+            searched = np.zeros(len(live), bool)
+        center, shape, clear = self._found_again(picture, center, searched, sharpness)
         found = register(
             picture.working, live.patches, self._window, center, shape, self._settings.steps
         )
-        good = self._good(found, center, searched, soft) & ~in_doubt
+        soft = is_soft(sharpness)
+        good = self._good(found, center, searched, soft) & clear
         good &= visible(found.center, self._sizes, picture.ignored, self._settings.radius)
-        sigma = expected_error(live.patches, found)
         scatter = self._scatter(found, good, sharpness)
+        sigma = np.hypot(expected_error(live.patches, found), scatter)
         usable = scatter < _SMEARED or float(np.median(found.correlation)) > _ALIKE
-        return _Step(picture, found, searched, good, np.hypot(sigma, scatter), soft, usable)
+        return _Step(picture, found, searched, good, sigma, soft, usable)
+
+    def _found_again(
+        self, picture: Picture, center: Floats, searched: Booleans, sharpness: float
+    ) -> tuple[Floats, Floats, Booleans]:
+        """The warps (centers, shapes) to register from, lost tracks looked for widely; False where
+        such a one may be in two places."""
+        live = self._live
+        shape, clear = live.shape.copy(), np.ones(len(live), bool)
+        lost = np.flatnonzero((live.missed > 0) | (self._adrift & ~searched))
+        if len(lost) and sharpness > _BLIND:
+            smooth = smoothed(picture.working)
+            again, sure = found_widely(smooth, live.wide.take(lost), center[lost], shape[lost])
+            center[lost], shape[lost], clear[lost] = again.center, again.shape, sure
+        return center, shape, clear
 
     def _scatter(self, found: Registration, good: Booleans, sharpness: float) -> float:
         """Px by which marks of a blurred frame scatter more than those of sharp ones did.
