@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the colmap stage on a shot as the worker does: `colmap_child.py SHOT QUALITY`.
+"""Runs the colmap stage on a shot as the worker does: `colmap_child.py SHOT ENGINE`.
 
 Exits 0 when done, 1 when failed, 130 when canceled by SIGINT or by the file SHOT/cancel.
 """
@@ -34,7 +34,7 @@ def solve(shot: Shot, options: ColmapOptions) -> dict:
 
 def main() -> int:
     try:
-        solve(Shot(Path(sys.argv[1])), ColmapOptions(quality=sys.argv[2]))
+        solve(Shot(Path(sys.argv[1])), ColmapOptions(engine=sys.argv[2]))
     except Canceled:
         return 130
     except ShotGopherError as error:
