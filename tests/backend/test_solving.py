@@ -329,6 +329,7 @@ def test_the_choice_of_tracks_is_spread_over_the_picture(dolly):
         ({"error": 0.9}, "fair", "mask what moves"),
         ({"coverage": 0.1}, "poor", "holds tracks"),
         ({"slip": 5.0}, "poor", "slip of 5.0 px"),
+        ({"unsolved": 0.4}, "fair", "no camera"),
     ],
 )
 def test_a_grade_comes_with_advice(change, grade, word):

@@ -283,6 +283,7 @@ class _Run:
             error=done.error,
             bridged=tuple(self.numbers[index] for index in np.flatnonzero(weak)),
             slip=halves.slip,
+            unsolved=1 - float(done.scene.placed.sum()) / len(self.task.frames),
         )
 
     def _facts(self, solved: Moving) -> dict[str, Any]:

@@ -29,11 +29,14 @@ SLIP_FAIR, SLIP_POOR = 0.6, 3.0
 COVERAGE_FAIR, COVERAGE_POOR = 0.35, 0.15
 """Share of the picture's cells that hold a track."""
 
+UNSOLVED_FAIR, UNSOLVED_POOR = 0.0, 0.5
+"""More than this share of the plate's frames without a camera."""
+
 
 @dataclass(frozen=True)
 class Figures:
     """What a grade is made from; `bridged` frames rest on few marks, `slip` (px) is what halves of
-    the tracks say (halves.py)."""
+    the tracks say (halves.py), `unsolved` is the share of the plate's frames without a camera."""
 
     focal_sigma: float
     parallax: float
@@ -41,6 +44,7 @@ class Figures:
     error: float
     bridged: tuple[int, ...]
     slip: float = 0.0
+    unsolved: float = 0.0
 
 
 def graded(figures: Figures, focal_given: bool) -> tuple[Grade, tuple[str, ...]]:
@@ -75,6 +79,10 @@ def graded(figures: Figures, focal_given: bool) -> tuple[Grade, tuple[str, ...]]
             _level(-figures.coverage, -COVERAGE_FAIR, -COVERAGE_POOR),
             f"Only {figures.coverage:.0%} of the picture holds tracks: add some by hand where "
             "there are none, or try -q high.",
+        ),
+        (
+            _level(figures.unsolved, UNSOLVED_FAIR, UNSOLVED_POOR),
+            f"{figures.unsolved:.0%} of the plate's frames have no camera: the warnings say why.",
         ),
     ):
         worst = max(worst, level)
