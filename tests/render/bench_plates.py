@@ -22,10 +22,11 @@ from pathlib import Path
 import bpy
 import cv2
 import numpy as np
+from mathutils import Matrix
 
 from .actor import ACTOR_PATHS, add_actor, add_mask_scene
 from .bench_shots import FPS, SENSOR, SHOTS, Shot, folder_of, frame_of, missing
-from .camera_path import Array
+from .camera_path import Array, rotations_from_vectors
 from .look import build_bare_room, light_by_normal, set_cycles, with_sensor_noise
 from .room import build_room
 from .sample import Plate, add_camera, evaluated_poses, new_scene, surface_points, truth
@@ -65,8 +66,42 @@ def _scene(shot: Shot) -> bpy.types.Scene:
         for frame, lens in zip(shot.frames, shot.lenses(), strict=True):
             camera.data.lens = float(lens)
             camera.data.keyframe_insert("lens", frame=frame)
+    if shot.shutter:
+        _key_exposures(camera, shot.poses(), shot.shutter)
     set_cycles(scene, shot.samples, shot.shutter)
     return scene
+
+
+def _key_exposures(camera: bpy.types.Object, poses: Array, shutter: float) -> None:
+    """Keys the ends of each frame's exposure too, `shutter` frames apart, on straight lines.
+
+    Keys on frames alone bend between them and stand still beyond the first and last: the middle of
+    what the shutter sees would then not be the pose of the frame, by up to a pixel.
+    """
+    for index, pose in enumerate(poses):
+        before, after = max(index - 1, 0), min(index + 1, len(poses) - 1)
+        span = after - before
+        turn = _rotation_vector(poses[before, :3, :3].T @ poses[after, :3, :3]) / span
+        go = (poses[after, :3, 3] - poses[before, :3, 3]) / span
+        for part in (-shutter / 2, shutter / 2):
+            moved = pose.copy()
+            moved[:3, :3] = pose[:3, :3] @ rotations_from_vectors(part * turn[None])[0]
+            moved[:3, 3] += part * go
+            camera.matrix_world = Matrix(moved.tolist())
+            camera.keyframe_insert("location", frame=index + 1 + part)
+            camera.keyframe_insert("rotation_quaternion", frame=index + 1 + part)
+    for curve in camera.animation_data.action.fcurves:
+        for key in curve.keyframe_points:
+            key.interpolation = "LINEAR"
+
+
+def _rotation_vector(matrix: Array) -> Array:
+    """The rotation vector (3,) in radians of a rotation by less than half a turn."""
+    angle = np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1))
+    skew = (matrix - matrix.T) / 2
+    axis = np.array([skew[2, 1], skew[0, 2], skew[1, 0]])
+    vector: Array = axis / np.sinc(angle / np.pi)
+    return vector
 
 
 def _plate(shot: Shot) -> Plate:

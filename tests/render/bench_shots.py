@@ -84,7 +84,9 @@ def fingerprint(shot: Shot) -> str:
 
 def _numbers(shot: Shot) -> tuple[object, ...]:
     """The shot's numbers; its move is told by its poses."""
+    exposed = ("keyed exposures",) if shot.shutter else ()
     return (
+        *exposed,
         shot.count,
         shot.width,
         shot.height,
