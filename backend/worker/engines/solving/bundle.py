@@ -18,7 +18,7 @@ import numpy as np
 
 from ....camera import Array, Integers
 from .lens import Lens
-from .linear import Freedom, Group, groups_of, inverse_roots, linearized, tangents
+from .linear import Freedom, Group, costs_of, groups_of, inverse_roots, linearized, tangents
 from .marks import Flags, Marks
 from .normal import NormalEquations
 from .scene import Scene, rotations, unit
@@ -34,6 +34,9 @@ _GAUGE = 1e-9
 
 _LOSS_FACTOR = 2.5
 _WIDEST_LOSS = 1.5
+
+_CREEP = 5
+"""Steps like the last that a start is given to come below its rival."""
 
 _NOISE = 0.2
 """Px; the noise that priors are weighed against."""
@@ -55,6 +58,13 @@ class Settings:
     prior: tuple[float, float] | None = None
     damping: float = 1e-4
     exact: bool = False
+    rival: float | None = None
+
+    def ends(self, cost: float, gain: float) -> bool:
+        """Whether a step to `cost` that gained a share `gain` of it was the last."""
+        if gain < self.tolerance:
+            return True
+        return self.rival is not None and cost * (1 - _CREEP * gain) > self.rival
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,19 +121,22 @@ class Bundle:
     def run(self, scene: Scene, check: Check) -> Adjusted:
         """Steps until the cost settles."""
         damping, steps = self.settings.damping, 0
-        state = self._state(scene, damping)
-        for _ in range(self.settings.iterations):
+        state, last = self._state(scene, damping), self.settings.iterations - 1
+        for index in range(self.settings.iterations):
             check()
-            trial = self._state(self._stepped(state), damping)
+            moved = self._stepped(state)
+            state.points.clear()
+            # After the last step only the cost is asked for.
+            trial = self._state(moved, damping) if index < last else self._ended(moved)
             if trial.cost < state.cost:
                 gain = (state.cost - trial.cost) / max(trial.cost, 1e-12)
                 state, steps = trial, steps + 1
                 damping = max(damping / 10, _LEAST_DAMPING)
-                if gain < self.settings.tolerance:
+                if self.settings.ends(trial.cost, gain):
                     break
             elif damping > _MOST_DAMPING or trial.cost < state.cost * (1 + 1e-7):
                 break
-            else:
+            elif index < last:
                 damping *= 100
                 state = self._state(state.scene, damping)
         count = sum(len(group.marks) for group in self._groups)
@@ -136,7 +149,7 @@ class Bundle:
     def _state(self, scene: Scene, damping: float) -> _State:
         """Normal equations of the frames and the lens at `scene`, points eliminated."""
         d = self.freedom.per_frame
-        equations = NormalEquations(len(self.frames), d, len(self.freedom.shared))
+        equations = self._equations()
         cost, points = 0.0, []
         poses = scene.poses
         for group in self._groups:
@@ -158,6 +171,18 @@ class Bundle:
         cost += self._priors(equations, scene)
         equations.damp(damping, _GAUGE)
         return _State(scene, cost, equations, points)
+
+    def _ended(self, scene: Scene) -> _State:
+        """What the scene costs, without equations for a further step."""
+        equations = self._equations()
+        poses, loss = scene.poses, self.settings.loss
+        parts = (costs_of(group, self.marks, scene, poses, loss) for group in self._groups)
+        cost = sum(float(part.sum()) for part in parts) + self._priors(equations, scene)
+        return _State(scene, cost, equations, [])
+
+    def _equations(self) -> NormalEquations:
+        freedom = self.freedom
+        return NormalEquations(len(self.frames), freedom.per_frame, len(freedom.shared))
 
     def _stepped(self, state: _State) -> Scene:
         scene, freedom = state.scene, self.freedom

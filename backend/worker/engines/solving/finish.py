@@ -16,7 +16,7 @@ from .marks import Flags, Marks
 from .placing import moved_poses, triangulated
 from .presets import Preset
 from .scene import Scene
-from .whole import adjusted_whole, with_all_points
+from .whole import Pieces, adjusted_whole, with_all_points
 
 _KEPT = 1.5
 """Px within which a mark of a track outside the adjustment counts as seen."""
@@ -67,12 +67,15 @@ def finished(
     An even share of the tracks settles points and lens; all of them have a say in the poses.
     """
     part = marks.only(choosing.spread(marks, preset.per_frame, always)[marks.track])
-    scene = with_all_points(part, scene)
+    pieces = Pieces.of(part)
+    start = with_all_points(pieces.marks, pieces.scene(scene))
     clock.lap("triangulate")
-    part, result = adjusted_whole(part, scene, freedom, preset.whole, check)
+    kept, result = adjusted_whole(pieces.marks, start, freedom, preset.whole, check)
     clock.lap("adjust")
-    sigmas = relative_sigmas(part, result, freedom, preset.whole.loss)
-    scene, every = _completed(marks, result.scene)
+    sigmas = relative_sigmas(kept, result, freedom, preset.whole.loss)
+    clock.lap("sigmas")
+    part = pieces.tracks(kept)
+    scene, every = _completed(marks, pieces.joined(result.scene, scene))
     scene = moved_poses(every, scene, scene.placed, (preset.whole.loss,))
     clock.lap("complete")
     return Finished(scene, part, every, freedom, sigmas, _typical_error(part, scene))

@@ -24,7 +24,6 @@ _STRIDES = (0.2, 0.07)
 """Of the log focal length, in a search for it."""
 
 
-
 @dataclass(frozen=True)
 class LensFinding:
     """`radial` coefficients are worth solving; `shifts` px at the corner of each tried, with
@@ -70,7 +69,7 @@ def searched_focal(
             while True:
                 focal = best.scene.lens.focal * np.exp(direction * stride)
                 trial = replace(best.scene, lens=replace(best.scene.lens, focal=focal))
-                found = _solved(marks, trial, held, loss, check)
+                found = _solved(marks, trial, held, loss, check, best.cost)
                 if found.cost >= best.cost:
                     break
                 best = found
@@ -83,8 +82,15 @@ def _limited(scene: Scene, radial: int) -> Scene:
     return replace(scene, lens=replace(lens, k1=k1, k2=k2))
 
 
-def _solved(marks: Marks, scene: Scene, freedom: Freedom, loss: float, check: Check) -> Adjusted:
-    settings = Settings(_ITERATIONS, loss, 1e-4, damping=1e-6, exact=True)
+def _solved(
+    marks: Marks,
+    scene: Scene,
+    freedom: Freedom,
+    loss: float,
+    check: Check,
+    rival: float | None = None,
+) -> Adjusted:
+    settings = Settings(_ITERATIONS, loss, 1e-4, damping=1e-6, exact=True, rival=rival)
     return adjusted(marks, scene, freedom, settings, check)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ....camera import Array, Integers
 from .lens import Lens
 from .marks import Flags, Marks
-from .scene import Scene
+from .scene import Scene, project
 
 _GROUP = 8000
 """Marks that are worked on at once: what stays in the processor's cache."""
@@ -23,8 +23,11 @@ _GROUP = 8000
 _LEAST_GROUP = 2500
 """Marks below which a group is not worth its overhead."""
 
-_SHORTEST_EPOCH = 8
-"""Frames within which the tracks of a group begin at least."""
+_SHORTEST_KIND = 5
+"""Tracks that span fewer frames than two to this power's double go together."""
+
+_EPOCHS = 2
+"""Epochs that the tracks of a group begin within: each half as long as they are at least."""
 
 _FAR = 1e-7
 """Least depth of a point before the camera, over its homogeneous length."""
@@ -88,27 +91,29 @@ def groups_of(marks: Marks, chosen: Integers) -> list[Group]:
     cuts = np.flatnonzero(np.diff(track)) + 1
     starts, ends = np.concatenate([[0], cuts]), np.concatenate([cuts, [len(track)]])
     first, last = frame[starts], frame[ends - 1]
-    kind = np.log2(last - first + 2).astype(np.int64)
-    epoch = first // np.maximum(2**kind // 2, _SHORTEST_EPOCH)
+    kind = np.maximum(np.log2(last - first + 2).astype(np.int64), _SHORTEST_KIND)
+    epoch = first // 2 ** (kind - 1)
     order = np.lexsort((first, epoch, kind))
     lengths = (ends - starts)[order]
     filled = np.concatenate([[0], np.cumsum(lengths)])
     place = np.repeat(starts[order] - filled[:-1], lengths) + np.arange(len(track))
-    kind, epoch = kind[order], epoch[order]
-    new = np.flatnonzero((np.diff(kind) != 0) | (np.diff(epoch) != 0)) + 1
-    edges = _edges(filled, set(new.tolist()))
+    edges = _edges(filled, kind[order], epoch[order])
     return [
         _group(marks, chosen[place[filled[a] : filled[b]]]) for a, b in itertools.pairwise(edges)
     ]
 
 
-def _edges(filled: Integers, new: set[int]) -> list[int]:
-    """Where groups begin and the last ends: `filled` (t + 1,) marks before each track, `new` the
-    tracks that begin another kind."""
+def _edges(filled: Integers, kind: Integers, epoch: Integers) -> list[int]:
+    """Where groups begin and the last ends: `filled` (t + 1,) marks before each track.
+
+    A group that is small still ends before it reaches over many epochs.
+    """
     edges = [0]
+    new = {*(np.flatnonzero((np.diff(kind) != 0) | (np.diff(epoch) != 0)) + 1).tolist()}
     for track in range(1, len(filled) - 1):
-        count = filled[track] - filled[edges[-1]]
-        if count >= _GROUP or (track in new and count >= _LEAST_GROUP):
+        count, first = filled[track] - filled[edges[-1]], edges[-1]
+        wide = kind[track] != kind[first] or epoch[track] >= epoch[first] + _EPOCHS
+        if count >= _GROUP or (track in new and (wide or count >= _LEAST_GROUP)):
             edges.append(track)
     return [*edges, len(filled) - 1]
 
@@ -156,6 +161,19 @@ def linearized(
     tangent = tangents(points)
     inner = (by_local @ pose) @ tangent[group.track]
     return Linear(rows, inner, loss**2 * np.log(over))
+
+
+def costs_of(group: Group, marks: Marks, scene: Scene, poses: Array, loss: float) -> Array:
+    """The `costs` (m,) that `linearized` has, alone."""
+    frame = group.frames[group.frame]
+    point = scene.points[group.tracks][group.track]
+    local = (poses[frame] @ point[:, :, None])[:, :, 0]
+    seen = local[:, 2] > _FAR
+    residual = project(local, scene.lens, frame) - marks.pixel[group.marks]
+    with np.errstate(invalid="ignore"):
+        squares = (residual**2).sum(axis=1) * marks.weight[group.marks] ** 2
+    costs: Array = loss**2 * np.log1p(np.where(seen, squares, _LOST) / loss**2)
+    return costs
 
 
 def _turn_columns(rows: Array, by_local: Array, local: Array) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....camera import Array
+from ....camera import Array, Integers
 from .bundle import Adjusted, Check, Settings, adjusted
 from .lens import Lens
 from .lens_choice import relative_sigmas
@@ -20,6 +20,7 @@ from .marks import Flags, Marks
 from .placing import inlier_shares, moved_poses, resected, triangulated
 from .scene import Scene, rotation_vectors, rotations
 from .seeds import Pair, pairs, started
+from .window import Window, Windows
 
 SEED = 1
 FOCALS = (1.0, 0.6, 1.8, 3.0)
@@ -34,6 +35,9 @@ _LEAST_POINTS = 15
 _CUTS = (8.0, 4.0)
 _FEW = 5
 _WINDOW = 10
+_GROWTH = 1.4
+"""Everything is adjusted each time the placed keyframes have grown by as much."""
+
 _NOISE = 0.05
 """Px that tracks are off by anyway."""
 
@@ -131,6 +135,7 @@ class Mapper:
         on_keys[list(keys)] = True
         marks = marks.only(on_keys[marks.frame])
         self.marks = marks.only((marks.lengths >= 2)[marks.track])
+        self.windows = Windows(self.marks)
         self.keys = list(keys)
         self.guesses, self.freedom, self.settings = guesses, freedom, settings
         self.check = check
@@ -243,9 +248,9 @@ class Mapper:
         if scene is None:
             return None
         scene = self._between(scene, pair)
-        scene = self._adjust(scene, guess, 12, None, loss=1.0)
-        scene = self._cut(scene, _CUTS[0])
-        scene = self._adjust(scene, guess, 6, None, loss=0.5)
+        scene = self._adjust(scene, guess, 12, loss=1.0)
+        scene = _without_strays(self.marks, scene, _CUTS[0])
+        scene = self._adjust(scene, guess, 6)
         seen = self.marks.only(scene.placed[self.marks.frame])
         errors = np.where(scene.known[seen.track], scene.errors(seen), np.inf)
         good = errors < _GOOD / 2
@@ -261,22 +266,11 @@ class Mapper:
         flags[inner[::step]] = True
         scene = interpolated(scene, flags)
         scene = moved_poses(self.marks, scene, flags, _WIDE)
-        scene = self._accepted(scene, flags)
+        scene = _accepted(self.marks, scene, flags)
         return triangulated(self.marks, scene, np.ones(self.marks.tracks, dtype=np.bool_), 2.0)
 
-    def _accepted(self, scene: Scene, frames: Flags) -> Scene:
-        shares, counts = inlier_shares(self.marks, scene, 2 * _GOOD)
-        good = (shares >= _LEAST_SHARE) & (counts >= _LEAST_POINTS)
-        return replace(scene, placed=scene.placed | (frames & good))
-
     def _adjust(
-        self,
-        scene: Scene,
-        guess: Guess,
-        iterations: int,
-        held: Flags | None,
-        loss: float = 0.5,
-        damping: float = 1e-4,
+        self, scene: Scene, guess: Guess, iterations: int, loss: float = 0.5, damping: float = 1e-4
     ) -> Scene:
         freedom = self.freedom
         count = int(scene.placed.sum())
@@ -287,34 +281,14 @@ class Mapper:
             )
         prior = None if guess.fixed else guess.prior
         settings = Settings(iterations, loss, 1e-4, prior, damping, exact=True)
-        if held is None:
-            return adjusted(self.marks, scene, freedom, settings, self.check).scene
-        return self._adjust_window(scene, replace(freedom, radial=0, zoom=False), settings, held)
-
-    def _adjust_window(
-        self, scene: Scene, freedom: Freedom, settings: Settings, held: Flags
-    ) -> Scene:
-        """Adjusts the placed frames that are not held, and the points they see, lens held too."""
-        free = scene.placed & ~held
-        seen = np.zeros(self.marks.tracks, dtype=np.bool_)
-        seen[self.marks.track[free[self.marks.frame]]] = True
-        part = self.marks.only(seen[self.marks.track])
-        near = np.bincount(part.frame, minlength=part.frames) > 0
-        freedom = replace(freedom, focal=False, ratio=False)
-        local = replace(scene, placed=scene.placed & near)
-        moved = adjusted(part, local, freedom, settings, self.check, held).scene
-        return replace(moved, placed=scene.placed)
-
-    def _cut(self, scene: Scene, limit: float) -> Scene:
-        """Forgets points that lie more than `limit` px off on average."""
-        seen = self.marks.only(scene.usable(self.marks))
-        errors = np.minimum(scene.errors(seen), 100.0)
-        counts = np.bincount(seen.track, minlength=self.marks.tracks)
-        mean = np.bincount(seen.track, errors, self.marks.tracks) / np.maximum(counts, 1)
-        return replace(scene, known=scene.known & (mean < limit) & (counts >= 2))
+        return adjusted(self.marks, scene, freedom, settings, self.check).scene
 
     def _grow(self, start: Start) -> Scene:
-        """Adds keyframe after keyframe on either side, until all are placed or none can be."""
+        """Adds keyframe after keyframe on either side, until all are placed or none can be.
+
+        Each is adjusted with its neighbors; everything is each time the scene has grown by a
+        share, so that both cost linearly with the length of the shot.
+        """
         scene, guess, refused = start.scene, start.guess, set[int]()
         adjusted_at = int(scene.placed.sum())
         while True:
@@ -322,48 +296,80 @@ class Mapper:
             key = self._next(scene, refused)
             if key is None:
                 break
-            grown = self._placed(scene, key)
+            window, near = self._window(scene, key)
+            grown = self._placed(window, scene, key)
             if grown is None:
                 refused.add(key)
                 continue
-            refused.clear()
-            scene = self._with_points(grown)
-            count = int(scene.placed.sum())
-            full = count >= max(adjusted_at + 2, 1.25 * adjusted_at)
-            held = None if full else self._outside_window(scene, key)
-            scene = self._adjust(scene, guess, 6 if full else 2, held)
-            scene = self._cut(scene, _CUTS[1])
-            adjusted_at = count if full else adjusted_at
-        scene = self._adjust(scene, guess, 15, None, damping=1e-6)
-        return self._cut(scene, _CUTS[1])
+            refused = {other for other in refused if not self._beside(other, window)}
+            part = triangulated(window.marks, grown, ~grown.known, 2.0)
+            count = int(scene.placed.sum()) + 1
+            full = count >= max(adjusted_at + 2, _GROWTH * adjusted_at)
+            if full:
+                scene = self._adjust(window.back(scene, part), guess, 6)
+                scene = _without_strays(self.marks, scene, _CUTS[1])
+                adjusted_at = count
+            else:
+                part = self._adjust_window(window, part, near)
+                scene = window.back(scene, _without_strays(window.marks, part, _CUTS[1]))
+        scene = self._adjust(scene, guess, 15, damping=1e-6)
+        return _without_strays(self.marks, scene, _CUTS[1])
 
-    def _outside_window(self, scene: Scene, key: int) -> Flags:
+    def _beside(self, key: int, window: Window) -> bool:
+        """Whether the window may hold a keyframe's neighbors."""
+        return bool(window.frames[0] <= key <= window.frames[-1])
+
+    def _window(self, scene: Scene, key: int) -> tuple[Window, Integers]:
+        """What a keyframe and its nearest placed neighbors see, and which those are."""
         placed = np.flatnonzero(scene.placed)
-        near = placed[np.argsort(np.abs(placed - key))[:_WINDOW]]
-        held = scene.placed.copy()
-        held[near] = False
-        return held
+        near = placed[np.argsort(np.abs(placed - key), kind="stable")[: _WINDOW - 1]]
+        near = np.append(near, key)
+        frames = scene.placed.copy()
+        frames[key] = True
+        return self.windows.around(near, frames), near
 
     def _next(self, scene: Scene, refused: set[int]) -> int | None:
         """Of the keyframes beside or between those placed, the one that sees most points."""
-        known = self.marks.only(scene.known[self.marks.track])
-        counts = np.bincount(known.frame, minlength=self.marks.frames)
+        known = scene.known[self.marks.track]
+        counts = np.bincount(self.marks.frame[known], minlength=self.marks.frames)
         order = [key for key in self.keys if not scene.placed[key] and key not in refused]
         order = [key for key in order if counts[key] >= _LEAST_POINTS]
         return max(order, key=lambda key: counts[key], default=None)
 
-    def _placed(self, scene: Scene, key: int) -> Scene | None:
-        flags = np.zeros(self.marks.frames, dtype=np.bool_)
-        flags[key] = True
-        near = moved_poses(self.marks, nearest_pose(scene, key), flags, _WIDE)
-        found = self._accepted(near, flags)
-        if not found.placed[key]:
-            far = resected(self.marks, scene, key, 2 * _GOOD, SEED)
-            found = self._accepted(moved_poses(self.marks, far, flags, _WIDE[1:]), flags)
-        return found if found.placed[key] else None
+    def _placed(self, window: Window, scene: Scene, key: int) -> Scene | None:
+        """The window's part of the scene with the keyframe in its place."""
+        marks, place = window.marks, int(np.searchsorted(window.frames, key))
+        flags = np.zeros(marks.frames, dtype=np.bool_)
+        flags[place] = True
+        near = moved_poses(marks, window.part(nearest_pose(scene, key)), flags, _WIDE)
+        found = _accepted(marks, near, flags)
+        if not found.placed[place]:
+            far = resected(marks, window.part(scene), place, 2 * _GOOD, SEED)
+            found = _accepted(marks, moved_poses(marks, far, flags, _WIDE[1:]), flags)
+        return found if found.placed[place] else None
 
-    def _with_points(self, scene: Scene) -> Scene:
-        return triangulated(self.marks, scene, ~scene.known, 2.0)
+    def _adjust_window(self, window: Window, part: Scene, near: Integers) -> Scene:
+        """Adjusts the `near` frames and the points of the window; the lens and the frames further
+        off stay."""
+        held = ~np.isin(window.frames, near)
+        freedom = replace(self.freedom, radial=0, zoom=False, focal=False, ratio=False)
+        settings = Settings(2, 0.5, 1e-4, exact=True)
+        return adjusted(window.marks, part, freedom, settings, self.check, held).scene
+
+
+def _accepted(marks: Marks, scene: Scene, frames: Flags) -> Scene:
+    shares, counts = inlier_shares(marks, scene, 2 * _GOOD)
+    good = (shares >= _LEAST_SHARE) & (counts >= _LEAST_POINTS)
+    return replace(scene, placed=scene.placed | (frames & good))
+
+
+def _without_strays(marks: Marks, scene: Scene, limit: float) -> Scene:
+    """Forgets points that lie more than `limit` px off on average."""
+    seen = marks.only(scene.usable(marks))
+    errors = np.minimum(scene.errors(seen), 100.0)
+    counts = np.bincount(seen.track, minlength=marks.tracks)
+    mean = np.bincount(seen.track, errors, marks.tracks) / np.maximum(counts, 1)
+    return replace(scene, known=scene.known & (mean < limit) & (counts >= 2))
 
 
 def fit_of(marks: Marks, scene: Scene) -> tuple[float, float, float]:

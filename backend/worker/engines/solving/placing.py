@@ -20,6 +20,9 @@ _HELD = Freedom(focal=False)
 _DAMPING = 1e-4
 _POINT_STEPS = 4
 _POSE_STEPS = 6
+_STILL = 3e-6
+"""Radians that a camera which has found its pose turns by at most."""
+
 _LEAST_MARKS = 2
 _IN_FRONT = 0.5
 
@@ -60,10 +63,11 @@ def _crossings(group: Group, marks: Marks, scene: Scene) -> Array:
 
 def moved_points(marks: Marks, scene: Scene, chosen: Integers, loss: float) -> Scene:
     """The scene with the points of the chosen marks refined, poses and lens held."""
+    groups = groups_of(marks, chosen)
     for _ in range(_POINT_STEPS):
         points, costs = scene.points.copy(), np.zeros(marks.tracks)
         poses = scene.poses
-        for group in groups_of(marks, chosen):
+        for group in groups:
             linear = linearized(group, marks, scene, poses, _HELD, loss)
             costs[group.tracks] = np.add.reduceat(linear.costs, group.starts)
             products = np.swapaxes(linear.inner, 1, 2) @ np.concatenate(
@@ -109,16 +113,23 @@ def moved_poses(marks: Marks, scene: Scene, frames: Flags, losses: tuple[float, 
     The loss goes through `losses` (px), wide first, so that a pose some way off is caught.
     """
     chosen = np.flatnonzero(frames[marks.frame] & scene.known[marks.track])
-    groups = groups_of(marks, chosen)
+    every = groups_of(marks, chosen)
     for loss in losses:
+        groups, count = every, int(frames.sum())
         for _ in range(_POSE_STEPS):
             scene, moved = _pose_step(marks, scene, groups, loss)
-            if moved < 3e-6:
+            rest = moved > _STILL
+            if not rest.any():
                 break
+            if rest.sum() < count / 2:
+                # Most frames stand: only the others go on.
+                groups = groups_of(marks, chosen[rest[marks.frame[chosen]]])
+                count = int(rest.sum())
     return scene
 
 
-def _pose_step(marks: Marks, scene: Scene, groups: list[Group], loss: float) -> tuple[Scene, float]:
+def _pose_step(marks: Marks, scene: Scene, groups: list[Group], loss: float) -> tuple[Scene, Array]:
+    """The scene after a step, and the radians (f,) that each camera turned by."""
     matrix = np.zeros((marks.frames, 7, 7))
     poses = scene.poses
     for group in groups:
@@ -128,13 +139,14 @@ def _pose_step(marks: Marks, scene: Scene, groups: list[Group], loss: float) -> 
             matrix[frame] += part.T @ part
     busy = np.flatnonzero(matrix[:, 0, 0] > 0)
     if not len(busy):
-        return scene, 0.0
+        return scene, np.zeros(marks.frames)
     step = -np.linalg.solve(_damped(matrix[busy, :6, :6]), matrix[busy, :6, 6:])[:, :, 0]
     turn = rotations(np.clip(step[:, :3], -0.3, 0.3))
     rotation, translation = scene.rotation.copy(), scene.translation.copy()
     rotation[busy] = turn @ rotation[busy]
     translation[busy] = np.einsum("fij,fj->fi", turn, translation[busy]) + step[:, 3:]
-    moved = float(np.abs(step[:, :3]).max())
+    moved = np.zeros(marks.frames)
+    moved[busy] = np.abs(step[:, :3]).max(axis=1)
     return replace(scene, rotation=rotation, translation=translation), moved
 
 

@@ -19,6 +19,9 @@ from .marks import Flags, Marks
 
 _NEAR = 1e-9
 
+_AT_ONCE = 1 << 16
+"""Marks that are projected at once: each takes a pose of its own meanwhile."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -56,7 +59,11 @@ class Scene:
 
     def local(self, frame: Integers, track: Integers) -> Array:
         """(m, 3) points in the axes of the cameras, up to their scale."""
-        local: Array = (self.poses[frame] @ self.points[track][:, :, None])[:, :, 0]
+        local, poses = np.empty((len(frame), 3)), self.poses
+        for start in range(0, len(frame), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            points = self.points[track[part]][:, :, None]
+            local[part] = (poses[frame[part]] @ points)[:, :, 0]
         return local
 
     def residuals(self, marks: Marks) -> Array:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ....camera import Integers
 from .bundle import Adjusted, Check, Settings, adjusted
 from .linear import Freedom
 from .mapping import SEED, interpolated, nearest_pose
-from .marks import Flags, Marks
+from .marks import Flags, Marks, of_frame
 from .placing import inlier_shares, moved_poses, resected, triangulated
 from .scene import Scene
 
@@ -20,6 +21,12 @@ _LEAST_SHARE = 0.3
 _LEAST_MARKS = 8
 _CUTS = (4.0, 1.5)
 _SHORTEST = 3
+_LONGEST = 120
+"""Frames that a track spans at most in the adjustment of a whole shot."""
+
+_PASSES = 4
+"""Times that frames which found no pose are tried again once others have one."""
+
 _NEAR = 1e-6
 """Damping of an adjustment that starts near its end."""
 
@@ -34,6 +41,50 @@ class WholeSettings:
     tolerance: float = 1e-3
 
 
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Marks whose tracks span few frames each, so that adjusting a long shot costs linearly with
+    its length: longer tracks are cut, and `origin` (t',) is the track that each was."""
+
+    marks: Marks
+    origin: Integers
+
+    @classmethod
+    def of(cls, marks: Marks, longest: int = _LONGEST) -> Pieces:
+        starts = np.searchsorted(marks.track, np.arange(marks.tracks))
+        first = np.append(marks.frame, 0)[starts][marks.track]
+        span = np.bincount(marks.track, minlength=marks.tracks)
+        np.maximum.at(span, marks.track, marks.frame - first + 1)
+        length = -(-span // np.maximum(-(-span // longest), 1))
+        piece = (marks.frame - first) // np.maximum(length, 1)[marks.track]
+        counts = np.ones(marks.tracks, dtype=np.int64)
+        np.maximum.at(counts, marks.track, piece + 1)
+        begin = np.cumsum(counts) - counts
+        origin = np.repeat(np.arange(marks.tracks), counts)
+        track = begin[marks.track] + piece
+        return cls(replace(marks, tracks=len(origin), track=track), origin)
+
+    def scene(self, scene: Scene) -> Scene:
+        """The scene with a point for each piece."""
+        return replace(scene, points=scene.points[self.origin], known=scene.known[self.origin])
+
+    def joined(self, scene: Scene, before: Scene) -> Scene:
+        """The scene of the pieces with points for tracks; those of tracks that were cut are not
+        known any more."""
+        counts = np.bincount(self.origin, minlength=len(before.known))
+        points, known = before.points.copy(), np.zeros(len(before.known), dtype=np.bool_)
+        whole = counts[self.origin] == 1
+        points[self.origin[whole]], known[self.origin[whole]] = (
+            scene.points[whole],
+            scene.known[whole],
+        )
+        return replace(scene, points=points, known=known)
+
+    def tracks(self, marks: Marks) -> Marks:
+        """Marks of the pieces as marks of the tracks."""
+        return replace(marks, tracks=int(self.origin[-1]) + 1, track=self.origin[marks.track])
+
+
 def placed_everywhere(marks: Marks, scene: Scene, check: Check) -> Scene:
     """Gives every frame a pose that its points support, from its neighbors' first."""
     rest = ~scene.placed
@@ -41,14 +92,15 @@ def placed_everywhere(marks: Marks, scene: Scene, check: Check) -> Scene:
     check()
     trial = moved_poses(marks, trial, rest, _WIDE)
     scene = _accepted(marks, trial, rest)
-    while True:
-        missing = np.flatnonzero(~scene.placed)
+    seen = of_frame(marks) if not scene.placed.all() else []
+    for _ in range(_PASSES):
         before = int(scene.placed.sum())
-        for frame in missing.tolist():
+        for frame in np.flatnonzero(~scene.placed).tolist():
             check()
-            scene = _one(marks, scene, frame)
+            scene = _one(marks.take(seen[frame]), scene, frame)
         if int(scene.placed.sum()) == before:
-            return scene
+            break
+    return scene
 
 
 def _accepted(marks: Marks, scene: Scene, frames: Flags) -> Scene:
@@ -58,6 +110,7 @@ def _accepted(marks: Marks, scene: Scene, frames: Flags) -> Scene:
 
 
 def _one(marks: Marks, scene: Scene, frame: int) -> Scene:
+    """Places a frame by its `marks`."""
     flags = np.zeros(marks.frames, dtype=np.bool_)
     flags[frame] = True
     near = _accepted(marks, moved_poses(marks, nearest_pose(scene, frame), flags, _WIDE), flags)
