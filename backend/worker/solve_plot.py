@@ -138,11 +138,11 @@ def _figures(solve: Solve) -> Picture:
 def _key_figures(solve: Solve) -> list[tuple[str, str]]:
     quality = solve.quality
     given = quality.focal_sigma == 0
-    sure = "lens, as given" if given else f"lens, +/- {_share(quality.focal_sigma)}"
+    sure = "given" if given else f"+/- {_share(quality.focal_sigma)}"
     figures = [
         (f"{solve.mean_error:.2f} px", "mean error"),
         (f"{solve.max_error:.2f} px", "mean of the worst frame"),
-        (f"{lens_text(solve)} mm", f"{sure}, on {solve.track.sensor_width:g} mm"),
+        (f"{lens_text(solve)} mm", f"on {solve.track.sensor_width:g} mm, {sure}"),
         (f"{quality.coverage:.0%}", "of the picture tracked"),
         (f"{solve.point_count}", "points"),
     ]
@@ -152,8 +152,8 @@ def _key_figures(solve: Solve) -> list[tuple[str, str]]:
 
 
 def _share(share: float) -> str:
-    """A small share in percent, with the digits that say something."""
-    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+    """A small share in percent; less than a tenth of one is told as that."""
+    return f"{share:.1%}" if share >= 0.001 else "0.1%"
 
 
 @dataclass(frozen=True, eq=False)
