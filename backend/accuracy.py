@@ -15,7 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .camera import Array, CameraTrack, Integers, Similarity, with_opencv_axes
+from .camera import (
+    Array,
+    CameraTrack,
+    Integers,
+    Similarity,
+    rotations_from_vectors,
+    with_opencv_axes,
+)
 from .errors import FormatError
 from .shot import read_json
 
@@ -322,7 +329,7 @@ def _moved(world: Similarity, step: Array, points: Array) -> Similarity:
     moved = world.apply(points)
     middle = moved.mean(axis=0)
     spread = float(np.sqrt(((moved - middle) ** 2).sum(axis=1).mean()))
-    turn, factor = _turn(step[:3]), float(np.exp(step[6]))
+    turn, factor = rotations_from_vectors(step[None, :3])[0], float(np.exp(step[6]))
     rotation = turn @ world.rotation
     translation = factor * turn @ (world.translation - middle) + middle + spread * step[3:6]
     return Similarity(world.scale * factor, rotation, translation)
@@ -330,20 +337,7 @@ def _moved(world: Similarity, step: Array, points: Array) -> Similarity:
 
 def _spun(world: Similarity, step: Array, _points: Array) -> Similarity:
     """The similarity turned a little about the origin."""
-    return replace(world, rotation=_turn(step) @ world.rotation)
-
-
-def _turn(vector: Array) -> Array:
-    """Rodrigues' formula: the rotation about `vector` by its length in radians."""
-    angle = float(np.linalg.norm(vector))
-    x, y, z = vector
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    if angle < 1e-12:
-        small: Array = _IDENTITY + cross
-        return small
-    unit = cross / angle
-    turn: Array = _IDENTITY + np.sin(angle) * unit + (1 - np.cos(angle)) * unit @ unit
-    return turn
+    return replace(world, rotation=rotations_from_vectors(step[None])[0] @ world.rotation)
 
 
 def _jitter(views: _Views, residuals: Array, points: int) -> float:

@@ -198,6 +198,31 @@ def quaternions_from_rotations(rotations: Array) -> Array:
     return same_side(quaternions)
 
 
+def rotations_from_vectors(vectors: Array) -> Array:
+    """Rotation matrices (n, 3, 3) of rotation vectors (n, 3) in radians. Rodrigues' formula."""
+    angle = np.linalg.norm(vectors, axis=1)[:, None, None]
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+    rotations: Array = (
+        np.eye(3)
+        + np.sinc(angle / np.pi) * cross
+        + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * (cross @ cross)
+    )
+    return rotations
+
+
+def vectors_from_rotations(rotations: Array) -> Array:
+    """The inverse of `rotations_from_vectors` for turns well under 180 degrees."""
+    skew = rotations - np.swapaxes(rotations, 1, 2)
+    axis = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1) / 2
+    sine = np.linalg.norm(axis, axis=1)
+    cosine = (np.trace(rotations, axis1=1, axis2=2) - 1) / 2
+    angle = np.arctan2(sine, cosine)
+    vectors: Array = axis * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-12), 1.0)[:, None]
+    return vectors
+
+
 def same_side(quaternions: Array) -> Array:
     """Signs chosen so that neighbors never lie on opposite sides (q and -q are one rotation)."""
     dots = np.einsum("ni,ni->n", quaternions[1:], quaternions[:-1])

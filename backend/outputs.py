@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from enum import Enum
@@ -89,23 +89,28 @@ def camera_digest(shot: Shot) -> str:
     return digest.hexdigest()
 
 
+def masks_digest(shot: Shot) -> str:
+    """Tells the masks that a camera is solved with from every other set of them."""
+    return hashlib.sha256(json.dumps(file_fingerprint(shot.masks)).encode()).hexdigest()
+
+
+_READ: Mapping[str, Callable[[Shot], str]] = {"camera": camera_digest, "masks": masks_digest}
+"""What `Stage.reads` may name."""
+
+
 def inputs_of(shot: Shot, stage: Stage, plate: str) -> dict[str, Any]:
     """What a stage reads: the plate for ingest, else the fingerprints of the stages it needs.
 
-    For a scene the camera counts by its content: a survey moves it without a run of a stage.
-    `plate` is the path of the movie, the sequence's folder or one of its files.
+    What `stage.reads` names counts by its content: a survey moves the camera without a run of a
+    stage, and masks may be painted by hand. `plate` is the path of the movie, the sequence's
+    folder or one of its files.
     """
     if not stage.needs:
         return {"plate": plate, "files": plate_fingerprint(plate)}
     inputs: dict[str, Any] = {
         name: recorded(shot, STAGES[name]).get("fingerprint", "") for name in stage.needs
     }
-    if stage.name == "scene":
-        inputs["camera"] = camera_digest(shot)
-    if stage.name == "colmap":
-        digest = hashlib.sha256(json.dumps(file_fingerprint(shot.masks)).encode()).hexdigest()
-        inputs["masks"] = digest
-    return inputs
+    return inputs | {name: _READ[name](shot) for name in stage.reads}
 
 
 def freshness(shot: Shot, stage: Stage, options: Any, plate: str) -> Freshness:

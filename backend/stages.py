@@ -181,7 +181,8 @@ class SceneOptions:
 class Stage:
     """One entry of the table.
 
-    `needs` are stages that must have run before. `makes` are folders of the shot that the stage
+    `needs` are stages that must have run before, `reads` ("camera", "masks") is what counts by its
+    content as well (see `outputs.inputs_of`). `makes` are folders of the shot that the stage
     replaces as one, the first of which holds its `stage.json`. `version` goes up when the same
     options on the same input would now give another result.
     """
@@ -195,6 +196,7 @@ class Stage:
     groups: tuple[str, ...] = ("core",)
     uses_gpu: bool = False
     version: int = 1
+    reads: tuple[str, ...] = ()
 
 
 STAGES: dict[str, Stage] = {
@@ -217,6 +219,7 @@ STAGES: dict[str, Stage] = {
             needs=("ingest",),
             makes=("colmap", "camera"),
             version=2,
+            reads=("masks",),
         ),
         Stage(
             name="undistort",
@@ -233,6 +236,7 @@ STAGES: dict[str, Stage] = {
             options=SceneOptions,
             needs=("colmap",),
             makes=("scene",),
+            reads=("camera",),
         ),
     )
 }

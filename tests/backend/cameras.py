@@ -49,15 +49,7 @@ def with_gaps(track: CameraTrack) -> CameraTrack:
     """Without some of its frames: one alone, then several, then every other one."""
     count = len(track.frames)
     gone = {5, 20, 21, 22, *range(count - 11, count - 1, 2)}
-    keep = np.array([index not in gone for index in range(count)])
-    return replace(
-        track,
-        frames=track.frames[keep],
-        matrices=track.matrices[keep],
-        focal=track.focal[keep],
-        center=track.center[keep],
-        solved=track.solved[keep],
-    )
+    return track.only(np.array([index for index in range(count) if index not in gone]))
 
 
 def points_ahead(track: CameraTrack, index: int, count: int = 40) -> np.ndarray:

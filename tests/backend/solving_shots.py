@@ -9,9 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from backend.camera import Array, CameraTrack
+from backend.camera import Array, CameraTrack, rotations_from_vectors
 from backend.tracks import UNUSED, Tracks
-from backend.worker.engines.solving.scene import rotations
 
 WIDTH, HEIGHT = 1280, 720
 
@@ -69,18 +68,12 @@ def make(shot: Shot) -> Made:
     random = np.random.default_rng(shot.seed)
     times = np.linspace(0, 1, shot.frames)
     places, turns = (np.array(part) for part in zip(*map(shot.path, times), strict=True))
-    turned = _rotations(turns)
+    turned = rotations_from_vectors(turns)
     focal = np.array([shot.focal(float(time)) for time in times])
     points = _room(random, shot, places)
     rows = _marks(random, shot, places, turned, focal, points)
     truth = _truth(shot, places, turned, focal)
     return Made(truth, points[: len(points) // 4] * [1, -1, -1], _tracks(rows))
-
-
-def _rotations(turns: Array) -> Array:
-    """Camera-to-world matrices of rotation vectors."""
-    matrices: Array = rotations(turns)
-    return matrices
 
 
 def _room(random: np.random.Generator, shot: Shot, places: Array) -> Array:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ import pycolmap
 import pytest
 
 from backend.accuracy import slip
+from backend.camera import CameraTrack
 from backend.errors import Canceled, SolveError
 from backend.events import Event, EventReader
 from backend.formats.colmap import read_model
@@ -78,21 +78,14 @@ def events(shot: Shot) -> list[dict]:
     return EventReader(shot.path / "events.jsonl").poll()
 
 
-def only_solved(track):
-    keep = track.solved
-    return replace(
-        track,
-        frames=track.frames[keep],
-        matrices=track.matrices[keep],
-        focal=track.focal[keep],
-        center=track.center[keep],
-        solved=track.solved[keep],
-    )
+def solved_camera(shot: Shot) -> CameraTrack:
+    track = Solve.load(shot.camera).track
+    return track.only(np.flatnonzero(track.solved))
 
 
 class TestSolve:
     def test_camera_is_the_true_one(self, solved, true):
-        track = only_solved(Solve.load(solved[0].camera).track)
+        track = solved_camera(solved[0])
         found = slip(true, track, rooms.scene_points(rooms.room()))
         assert len(found.frames) == COUNT - 1
         assert found.rms < 0.3
@@ -178,7 +171,7 @@ def test_feature_matching_solves_the_camera_too(plate, true, tmp_path):
     record = colmap_child.solve(Shot(path), ColmapOptions(engine="sift"))
     assert record["engine"] == "sift"
     assert record["pycolmap"] == pycolmap.__version__
-    track = only_solved(Solve.load(Shot(path).camera).track)
+    track = solved_camera(Shot(path))
     found = slip(true, track, rooms.scene_points(rooms.room()))
     assert len(found.frames) == COUNT - 1
     assert found.rms < 0.3
@@ -217,7 +210,17 @@ class TestTripod:
             tmp_path / "shot", camera, lambda index: rooms.picture(planes, camera, index)
         )
         with pytest.raises(SolveError, match="only turns"):
-            colmap_child.solve(shot, ColmapOptions(engine="sift"))
+            colmap_child.solve(shot, ColmapOptions(engine="sift", zoom="fixed", move="tripod"))
+        said = [r["text"] for r in events(shot) if r["event"] == Event.WARNING.value]
+        assert any("does not follow Camera Move, Zoom" in text for text in said)
+
+    def test_refinement_needs_tracks_whatever_the_engine(self, tmp_path):
+        camera, planes = rooms.track(rooms.turning, 5, 480, 270), rooms.room()
+        shot = rooms.make_shot(
+            tmp_path / "shot", camera, lambda index: rooms.picture(planes, camera, index)
+        )
+        with pytest.raises(SolveError, match="no tracks to refine"):
+            colmap_child.solve(shot, ColmapOptions(engine="sift", refine=True))
 
 
 class TestRefusals:

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from backend.accuracy import slip
-from backend.camera import CameraTrack, Similarity, matrices_from_colmap
+from backend.camera import (
+    CameraTrack,
+    Similarity,
+    matrices_from_colmap,
+    rotations_from_vectors,
+    vectors_from_rotations,
+)
 from backend.errors import SolveError
 from backend.tracks import TrackEdits
 from backend.worker.engines.solving import choosing, quality
@@ -25,8 +31,6 @@ from backend.worker.engines.solving.presets import PRESETS
 from backend.worker.engines.solving.scene import (
     Scene,
     project,
-    rotation_vectors,
-    rotations,
     unit,
 )
 from tests.backend import solving_shots as shots
@@ -86,8 +90,8 @@ def true_scene(made: Made, marks) -> Scene:
 
 def test_rotation_vectors_go_both_ways():
     turns = np.random.default_rng(1).normal(0, 0.8, (20, 3))
-    assert rotation_vectors(rotations(turns)) == pytest.approx(turns)
-    assert np.linalg.det(rotations(turns)) == pytest.approx(1)
+    assert vectors_from_rotations(rotations_from_vectors(turns)) == pytest.approx(turns)
+    assert np.linalg.det(rotations_from_vectors(turns)) == pytest.approx(1)
 
 
 def test_the_derivatives_are_those_of_the_projection(dolly):
@@ -115,7 +119,7 @@ def test_the_derivatives_are_those_of_the_projection(dolly):
         move = np.zeros(3)
         move[index % 3] = step
         if index < 3:
-            return project(local @ rotations(move[None])[0].T, scene.lens, frame)
+            return project(local @ rotations_from_vectors(move[None])[0].T, scene.lens, frame)
         weight = scene.points[group.tracks[group.track], 3:]
         return project(local + weight * move, scene.lens, frame)
 
@@ -159,7 +163,7 @@ def test_an_adjustment_comes_back_from_far_off(dolly):
     marks = marks_of(dolly.tracks, dolly.truth.frames.tolist(), WIDTH, HEIGHT, 1.0)
     scene = true_scene(dolly, marks)
     random = np.random.default_rng(3)
-    turned = rotations(random.normal(0, 0.003, (marks.frames, 3))) @ scene.rotation
+    turned = rotations_from_vectors(random.normal(0, 0.003, (marks.frames, 3))) @ scene.rotation
     start = replace(scene, rotation=turned, lens=Lens.fixed(1130.0, marks.frames))
     result = adjusted(marks, start, Freedom(), Settings(30, tolerance=1e-7), ignore)
     assert result.scene.lens.focal[0] == pytest.approx(1100, rel=1e-3)

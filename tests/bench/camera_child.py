@@ -40,13 +40,25 @@ def ask(module: str, job: Job, limit: float | None = None) -> Answer:
         log = Path(folder) / "log.txt"
         with log.open("wb") as output:
             try:
-                subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, timeout=limit)
+                subprocess.run(
+                    command,
+                    cwd=ROOT,
+                    env=_environment(),
+                    stdout=output,
+                    stderr=output,
+                    timeout=limit,
+                )
             except subprocess.TimeoutExpired:
                 return {"crashed": f"not finished after {limit:.0f} s"}
         if told.exists():
             return json.loads(told.read_text(encoding="utf-8"))
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         return {"crashed": last[0] if last else "no answer"}
+
+
+def _environment() -> dict[str, str]:
+    """As the worker sets itself up (backend/worker/__main__.py); the peers are not slower so."""
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def answer(work: Callable[[Job, Path], Answer]) -> None:

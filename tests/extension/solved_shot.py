@@ -25,8 +25,6 @@ from tests.backend.textured_room import room, room_shot, scene_points, sideways,
 
 WORLD = Similarity(1.3, np.eye(3), np.array([0.4, -0.3, 0.7]))
 """From the room, which stands in for the solver's world, to the shot's: the floor is off."""
-FLOOR = 30
-"""The first so many points lie on the room's floor."""
 
 
 def solved_shot(path: Path, frames: int = 24) -> Shot:

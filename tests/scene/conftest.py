@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,15 @@ if HAS_BPY:
     def scene() -> Iterator[bpy.types.Scene]:
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         return bpy.context.scene
+
+    @pytest.fixture
+    def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+        """`scene.shot_gopher` of the registered add-on, with an empty home."""
+        monkeypatch.setenv("SHOT_GOPHER_HOME", str(tmp_path / "home"))
+        package = sys.modules["shot_gopher"]
+        package.register()
+        yield bpy.context.scene.shot_gopher
+        package.unregister()
 
     _status = 0
 

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +15,6 @@ from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
 from shot_gopher.operators.view import Pace, Query, ShotView, StageState, compose, read_shot
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """`scene.shot_gopher` of the registered add-on, with an empty home."""
-    monkeypatch.setenv("SHOT_GOPHER_HOME", str(tmp_path / "home"))
-    package = sys.modules["shot_gopher"]
-    package.register()
-    yield bpy.context.scene.shot_gopher
-    package.unregister()
 
 
 def test_every_option_is_a_property(settings: Any) -> None:

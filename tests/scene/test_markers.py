@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -248,16 +246,6 @@ def test_tracks_of_an_object_are_left_alone(clip: bpy.types.MovieClip, shot: Sho
     assert len(clip.tracking.tracks) == 10
     assert [track.name for track in prop.tracks] == ["T000001"]
     assert clip.tracking.objects.active == prop
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """`scene.shot_gopher` of the registered add-on, with an empty home and no network."""
-    monkeypatch.setenv("SHOT_GOPHER_HOME", str(tmp_path / "home"))
-    package = sys.modules["shot_gopher"]
-    package.register()
-    yield bpy.context.scene.shot_gopher
-    package.unregister()
 
 
 def refine() -> str:

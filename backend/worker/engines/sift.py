@@ -15,7 +15,9 @@ import numpy as np
 import pycolmap
 
 from ...errors import SolveError
+from ...options import specs
 from ...solve import Grade, Motion, Quality
+from ...stages import ColmapOptions
 from ..masks import write_colmap_masks
 from ..report import Report
 from . import Solution, SolveInput, diagnosis
@@ -69,6 +71,10 @@ _SMALL_PLATE = 800
 _MOST_KEYFRAMES_FOR_ALL_PAIRS = 48
 
 
+_NOT_FOLLOWED = ("move", "focal_length", "zoom", "distortion", "squeeze")
+"""Options of the camera that only the engine of long tracks follows."""
+
+
 class SiftSolver:
     """SIFT features, matched over keyframes, mapped by COLMAP."""
 
@@ -104,6 +110,7 @@ class _Run:
         return max(self.width, self.height)
 
     def solution(self) -> Solution:
+        self._tell_ignored()
         self._probe()
         keyframes = self._match()
         self._refuse_turn(keyframes)
@@ -121,6 +128,19 @@ class _Run:
         return Solution(
             reconstruction, self._quality(), warnings=tuple(self.warnings), record=record
         )
+
+    def _tell_ignored(self) -> None:
+        """Warns of settings that were made and that this engine has no way to follow."""
+        made, usual = self.task.options, ColmapOptions()
+        labels = {spec.name: spec.label for spec in specs(ColmapOptions)}
+        ignored = [
+            labels[name] for name in _NOT_FOLLOWED if getattr(made, name) != getattr(usual, name)
+        ]
+        if ignored:
+            self._warn(
+                "The engine Features solves a traveling camera and its lens freely; it does not "
+                f"follow {', '.join(ignored)}. The engine Tracks does."
+            )
 
     def _quality(self) -> Quality:
         return Quality(

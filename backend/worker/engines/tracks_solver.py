@@ -279,7 +279,7 @@ class _Run:
         return quality.Figures(
             focal_sigma=sigma,
             parallax=quality.parallax(done.scene, done.all_marks),
-            coverage=quality.coverage(done.all_marks, done.scene),
+            coverage=_coverage(done),
             error=done.error,
             bridged=tuple(self.numbers[index] for index in np.flatnonzero(weak)),
             slip=halves.slip,
@@ -295,6 +295,13 @@ class _Run:
             "zoom_gain": round(solved.zoom_gain, 4),
             "solve_seconds": solved.seconds,
         }
+
+
+def _coverage(done: Finished) -> float:
+    seen = done.all_marks.only(done.scene.usable(done.all_marks))
+    size = np.array([seen.width, seen.height])
+    images = max(int(done.scene.placed.sum()), 1)
+    return quality.coverage(seen.frame, seen.pixel + size / 2, images, seen.width, seen.height)
 
 
 def _breaks(tracks: Tracks, numbers: list[int]) -> list[int]:

@@ -53,7 +53,8 @@ WORK = "work"
 
 def run(context: Context[ColmapOptions]) -> None:
     """Solves the camera into the shot's `colmap` and `camera` folders. Raises SolveError."""
-    tracked = context.options.engine == "tracks"
+    # A refinement adjusts the tracks of the last solve, whichever engine made that.
+    tracked = context.options.engine == "tracks" or context.options.refine
     solver: CameraSolver = TrackSolver() if tracked else SiftSolver()
     plate = context.shot.load_plate()
     frames = _frames(context.shot, plate)

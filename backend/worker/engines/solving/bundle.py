@@ -16,12 +16,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ....camera import Array, Integers
+from ....camera import Array, Integers, rotations_from_vectors
 from .lens import Lens
 from .linear import Freedom, Group, costs_of, groups_of, inverse_roots, linearized, tangents
 from .marks import Flags, Marks
 from .normal import NormalEquations
-from .scene import Scene, rotations, unit
+from .scene import Scene, unit
 
 Check = Callable[[], None]
 """Called between steps; raises to stop."""
@@ -50,7 +50,8 @@ class Settings:
     """`loss` is where the Cauchy loss turns over (px), or further out where errors are larger
     unless `exact`; it stops when a step gains less than `tolerance` of the cost. `prior` is a guess
     of the focal length with its relative sigma. `damping` is that of the first step: less where
-    the start is near."""
+    the start is near. With a `rival`, the cost of another result, it stops as well once it is not
+    going to come below that."""
 
     iterations: int
     loss: float = 0.5
@@ -192,7 +193,7 @@ class Bundle:
             points[group.tracks] = _moved_points(
                 points[group.tracks], group, found, steps[self._place[group.frames]], shared
             )
-        turn = rotations(steps[:, :3])
+        turn = rotations_from_vectors(steps[:, :3])
         rotation, translation = scene.rotation.copy(), scene.translation.copy()
         rotation[self.frames] = turn @ rotation[self.frames]
         translation[self.frames] = (

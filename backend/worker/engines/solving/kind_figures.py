@@ -13,7 +13,7 @@ from ....camera import Array
 from ....tracks import Tracks
 from .kind_turn import Parallax, TurnOfWindows, parallax_of, turn_of, unrolled
 from .kind_windows import SAMPLES, Windows
-from .tripod_plate import coverage
+from .quality import coverage
 
 _UNIT = 1280
 """Pixels below are of a picture this long; they grow with the plate."""

@@ -7,7 +7,7 @@ A ray (x, y, 1) falls on `focal * d * x, focal * ratio * d * y` with `d = 1 + k1
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,9 +36,6 @@ class Lens:
     @property
     def zooms(self) -> bool:
         return bool(np.ptp(self.focal) > 1e-9 * float(self.focal.max()))
-
-    def without_distortion(self) -> Lens:
-        return replace(self, k1=0.0, k2=0.0)
 
     def rays(self, pixel: Array, focal: Array) -> Array:
         """Where rays (m, 3) with z = 1 leave for pixels (m, 2) of frames with `focal` (m,)."""

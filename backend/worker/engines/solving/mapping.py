@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....camera import Array, Integers
+from ....camera import Array, Integers, rotations_from_vectors, vectors_from_rotations
 from .bundle import Adjusted, Check, Settings, adjusted
 from .lens import Lens
 from .lens_choice import relative_sigmas
 from .linear import Freedom
 from .marks import Flags, Marks
 from .placing import inlier_shares, moved_poses, resected, triangulated
-from .scene import Scene, rotation_vectors, rotations
+from .scene import Scene
 from .seeds import Pair, pairs, started
 from .window import Window, Windows
 
@@ -403,9 +403,9 @@ def interpolated(scene: Scene, frames: Flags) -> Scene:
     before = np.maximum(np.searchsorted(placed, wanted, side="right") - 1, 0)
     a, b = placed[before], placed[after]
     part = np.clip((wanted - a) / np.maximum(b - a, 1), 0, 1)[:, None]
-    turn = rotation_vectors(scene.rotation[b] @ np.swapaxes(scene.rotation[a], 1, 2))
+    turn = vectors_from_rotations(scene.rotation[b] @ np.swapaxes(scene.rotation[a], 1, 2))
     rotation, translation = scene.rotation.copy(), scene.translation.copy()
-    rotation[wanted] = rotations(part * turn) @ scene.rotation[a]
+    rotation[wanted] = rotations_from_vectors(part * turn) @ scene.rotation[a]
     centers: Array = scene.centers
     center = centers[a] * (1 - part) + centers[b] * part
     translation[wanted] = -np.einsum("fij,fj->fi", rotation[wanted], center)

@@ -11,10 +11,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ....camera import Array, Integers
+from ....camera import Array, Integers, rotations_from_vectors
 from .linear import Freedom, Group, groups_of, inverse_roots, linearized, tangents
 from .marks import Flags, Marks
-from .scene import Scene, rotations, unit
+from .scene import Scene, unit
 
 _HELD = Freedom(focal=False)
 _DAMPING = 1e-4
@@ -141,7 +141,7 @@ def _pose_step(marks: Marks, scene: Scene, groups: list[Group], loss: float) -> 
     if not len(busy):
         return scene, np.zeros(marks.frames)
     step = -np.linalg.solve(_damped(matrix[busy, :6, :6]), matrix[busy, :6, 6:])[:, :, 0]
-    turn = rotations(np.clip(step[:, :3], -0.3, 0.3))
+    turn = rotations_from_vectors(np.clip(step[:, :3], -0.3, 0.3))
     rotation, translation = scene.rotation.copy(), scene.translation.copy()
     rotation[busy] = turn @ rotation[busy]
     translation[busy] = np.einsum("fij,fj->fi", turn, translation[busy]) + step[:, 3:]
@@ -174,7 +174,7 @@ def resected(marks: Marks, scene: Scene, frame: int, error: float, seed: int) ->
     if not found or inliers is None or len(inliers) < 8:
         return scene
     rotation, translation = scene.rotation.copy(), scene.translation.copy()
-    rotation[frame] = rotations(turn.astype(np.float64).reshape(1, 3))[0]
+    rotation[frame] = rotations_from_vectors(turn.astype(np.float64).reshape(1, 3))[0]
     translation[frame] = shift.ravel()
     return replace(scene, rotation=rotation, translation=translation)
 

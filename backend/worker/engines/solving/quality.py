@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....camera import Array
+from ....camera import Array, Integers
 from ....solve import Grade
 from .marks import Marks
 from .scene import Scene
@@ -131,10 +131,8 @@ def _between(one: Array, other: Array) -> Array:
     return angles
 
 
-def coverage(marks: Marks, scene: Scene) -> float:
-    """Share of the picture's cells (8 x 8 a frame) with a track, mean over placed frames."""
-    usable = marks.only(scene.usable(marks))
-    cell = ((usable.pixel / [marks.width, marks.height] + 0.5) * _CELLS).astype(np.int64)
-    cell = cell.clip(0, _CELLS - 1)
-    bins = (usable.frame * _CELLS + cell[:, 1]) * _CELLS + cell[:, 0]
-    return len(np.unique(bins)) / max(int(scene.placed.sum()) * _CELLS**2, 1)
+def coverage(image: Integers, pixel: Array, images: int, width: float, height: float) -> float:
+    """Share of the picture's cells, 8 x 8 an image, that hold a mark; mean over images."""
+    cell = np.clip((pixel / [width, height] * _CELLS).astype(np.int64), 0, _CELLS - 1)
+    place = (image * _CELLS + cell[:, 1]) * _CELLS + cell[:, 0]
+    return len(np.unique(place)) / (images * _CELLS * _CELLS)

@@ -102,26 +102,3 @@ def unit(points: Array) -> Array:
     """Homogeneous points (t, 4) as unit vectors."""
     scaled: Array = points / np.linalg.norm(points, axis=1, keepdims=True)
     return scaled
-
-
-def rotations(turns: Array) -> Array:
-    """Rotation matrices (n, 3, 3) of rotation vectors (n, 3). Rodrigues' formula."""
-    angle = np.linalg.norm(turns, axis=1)
-    safe = np.maximum(angle, 1e-12)
-    x, y, z = (turns / safe[:, None]).T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
-    sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
-    matrices: Array = np.eye(3) + sine * cross + (1 - cosine) * cross @ cross
-    return matrices
-
-
-def rotation_vectors(matrices: Array) -> Array:
-    """The inverse of `rotations` for turns well under 180 degrees."""
-    skew = matrices - np.swapaxes(matrices, 1, 2)
-    axis = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1) / 2
-    sine = np.linalg.norm(axis, axis=1)
-    cosine = (np.trace(matrices, axis1=1, axis2=2) - 1) / 2
-    angle = np.arctan2(sine, cosine)
-    vectors: Array = axis * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-12), 1.0)[:, None]
-    return vectors

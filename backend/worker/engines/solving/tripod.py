@@ -21,10 +21,11 @@ from ....solve import Grade, Motion, Quality
 from ....tracks import UNUSED, Tracks
 from ...report import Report
 from ..diagnosis import fit_turn
+from .quality import coverage
 from .tripod_adjustment import Adjusted, adjust, pieces_of
 from .tripod_model import Free, Marks, Mask, Turn, cauchy
 from .tripod_parts import median_of, redirected, resected
-from .tripod_plate import PlateMarks, coverage, wide_pairs
+from .tripod_plate import PlateMarks, wide_pairs
 from .tripod_start import Chain, chained
 
 DISTANCE = 10.0

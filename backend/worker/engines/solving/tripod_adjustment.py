@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....camera import Array, Integers
+from ....camera import Array, Integers, rotations_from_vectors
 from .tripod_model import (
     Free,
     Linear,
@@ -22,7 +22,6 @@ from .tripod_model import (
     cauchy,
     cost_of,
     linearized,
-    rotations_of,
     sums,
     tangents_of,
     unit,
@@ -156,11 +155,11 @@ def _priors(turn: Turn, first: Turn, free: Free) -> tuple[Array, Array]:
 def _moved(turn: Turn, free: Free, images: Array, tracks: Array, lens: Array) -> Turn:
     """The turn after a step: images (n, q), tracks (t, 2), lens (g,)."""
     tangents = tangents_of(turn.directions)
-    spins = rotations_of(np.einsum("tij,tj->ti", tangents, tracks))
+    spins = rotations_from_vectors(np.einsum("tij,tj->ti", tangents, tracks))
     change = dict(zip(free.names, np.clip(lens, -0.4, 0.4).tolist(), strict=True))
     zoom = images[:, 3] if free.zoom else np.full(len(images), change.get("focal", 0.0))
     return Turn(
-        rotations=rotations_of(images[:, :3]) @ turn.rotations,
+        rotations=rotations_from_vectors(images[:, :3]) @ turn.rotations,
         focal=turn.focal * np.exp(np.clip(zoom, -0.4, 0.4)),
         directions=unit(np.einsum("tij,tj->ti", spins, turn.directions)),
         k1=turn.k1 + change.get("k1", 0.0),

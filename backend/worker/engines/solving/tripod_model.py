@@ -123,21 +123,6 @@ def sums(values: Array, index: Integers, count: int) -> Array:
     return added.reshape(count, *values.shape[1:])
 
 
-def rotations_of(vectors: Array) -> Array:
-    """Rotation matrices (k, 3, 3) of rotation vectors (k, 3): Rodrigues' formula."""
-    angle = np.linalg.norm(vectors, axis=1)[:, None, None]
-    cross = np.zeros((len(vectors), 3, 3))
-    x, y, z = vectors.T
-    cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -z, y, -x
-    cross -= np.swapaxes(cross, 1, 2)
-    rotations: Array = (
-        np.eye(3)
-        + np.sinc(angle / np.pi) * cross
-        + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * (cross @ cross)
-    )
-    return rotations
-
-
 def _scales(turn: Turn, marks: Marks) -> Array:
     focal = turn.focal[marks.image]
     return np.stack([focal, focal * turn.aspect], axis=1)

@@ -10,14 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ....camera import Array, Integers
+from ....camera import Array, Integers, rotations_from_vectors
 from .tripod_model import (
     Free,
     Marks,
     Turn,
     cauchy,
     linearized,
-    rotations_of,
     slices,
     sums,
     tangents_of,
@@ -38,7 +37,7 @@ def resected(turn: Turn, marks: Marks, zoom: bool, rounds: int, scale: float = 1
         own += 1e-9 * np.eye(free.per_image) * (1 + np.trace(own, axis1=1, axis2=2))[:, None, None]
         step = np.linalg.solve(own, pull[:, :, None])[:, :, 0]
         focal = turn.focal * np.exp(np.clip(step[:, 3], -0.2, 0.2)) if zoom else turn.focal
-        rotations = rotations_of(step[:, :3]) @ turn.rotations
+        rotations = rotations_from_vectors(step[:, :3]) @ turn.rotations
         turn = replace(turn, rotations=rotations, focal=focal)
     return turn
 
@@ -50,7 +49,7 @@ def redirected(turn: Turn, marks: Marks, tracks: int, rounds: int, scale: float 
         own, pull = _normal(turn, marks, None, scale)
         own[:, [0, 1], [0, 1]] += 1e-9 * (1 + np.trace(own, axis1=1, axis2=2))[:, None]
         step = np.linalg.solve(own, pull[:, :, None])[:, :, 0]
-        spins = rotations_of(np.einsum("tij,tj->ti", tangents_of(turn.directions), step))
+        spins = rotations_from_vectors(np.einsum("tij,tj->ti", tangents_of(turn.directions), step))
         turn = replace(turn, directions=unit(np.einsum("tij,tj->ti", spins, turn.directions)))
     return turn
 

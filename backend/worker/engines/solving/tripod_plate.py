@@ -118,10 +118,3 @@ def ranks(key: Integers) -> Integers:
     place = np.empty(len(key), dtype=np.int64)
     place[order] = np.arange(len(key)) - np.repeat(first, np.diff(first, append=len(key)))
     return place
-
-
-def coverage(image: Integers, pixel: Array, images: int, width: int, height: int) -> float:
-    """Share of the picture's cells, 8 x 8 an image, that hold a mark; mean over images."""
-    cell = np.clip((pixel / [width, height] * _CELLS).astype(np.int64), 0, _CELLS - 1)
-    place = (image * _CELLS + cell[:, 1]) * _CELLS + cell[:, 0]
-    return len(np.unique(place)) / (images * _CELLS * _CELLS)
