@@ -10,7 +10,7 @@ import numpy as np
 from ....camera import Array
 from .bundle import Adjusted, Bundle, Check, Settings, adjusted
 from .linear import Freedom
-from .marks import Marks
+from .marks import Flags, Marks
 from .scene import Scene
 
 _SURE = 4.0
@@ -22,6 +22,9 @@ _LEAST_SHIFT = 0.0004
 _ITERATIONS = 10
 _STRIDES = (0.2, 0.07)
 """Of the log focal length, in a search for it."""
+
+_SEARCHED, _STRETCH = 64, 16
+"""Keyframes that are searched at most, and those of one stretch."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ def searched_focal(
     """The scene at the focal length that suits the marks best, looked for in wide strides.
 
     Focal length, distortion and depth trade for each other along a narrow bent valley, in which an
-    adjustment of all at once creeps: with the focal length held it goes fast.
+    adjustment of all at once creeps: with the focal length held it goes fast. Of a long scene only
+    stretches are searched, for the last adjustment has no valley left to cross.
     """
     held = replace(freedom, focal=False)
-    best = _solved(marks, scene, held, loss, check)
+    searched = _stretches(scene.placed)
+    best = _solved(marks, replace(scene, placed=searched), held, loss, check)
     for stride in _STRIDES:
         for direction in (1.0, -1.0):
             while True:
@@ -73,7 +78,18 @@ def searched_focal(
                 if found.cost >= best.cost:
                     break
                 best = found
-    return _solved(marks, best.scene, freedom, loss, check).scene
+    start = best.scene
+    if not searched[scene.placed].all():
+        start = _solved(marks, replace(scene, lens=start.lens), held, loss, check).scene
+    return _solved(marks, start, freedom, loss, check).scene
+
+
+def _stretches(placed: Flags) -> Flags:
+    """The placed frames, or of more than _SEARCHED of them stretches spread over all."""
+    order = np.cumsum(placed) - 1
+    every = -(-int(placed.sum()) // _SEARCHED)
+    stretches: Flags = placed & (order // _STRETCH % every == 0)
+    return stretches
 
 
 def _limited(scene: Scene, radial: int) -> Scene:
