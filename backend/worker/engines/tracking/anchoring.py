@@ -20,6 +20,7 @@ import numpy as np
 
 from ....camera import Integers
 from ....tracks import Floats
+from .blur import Blur, averaged
 from .records import Booleans
 
 _GRID = np.float32(32)
@@ -40,19 +41,23 @@ _STEEPEST = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The samples of a patch: a disc, weighted by a Gaussian.
+    """The samples of a patch: a disc, weighted by a Gaussian; `sparse` takes every other one.
 
     samples  (p, 2) px from the center
     weights  (p,), sum 1
     """
 
     radius: int
+    sparse: bool = False
 
     @cached_property
     def inside(self) -> Booleans:
         """(side, side), the samples of the square that belong to the disc."""
         axis = np.arange(-self.radius, self.radius + 1)
-        return np.asarray(np.hypot(axis[:, None], axis[None]) <= self.radius + 0.5)
+        disc = np.hypot(axis[:, None], axis[None]) <= self.radius + 0.5
+        if self.sparse:
+            disc &= (axis[:, None] + axis[None]) % 2 == 0
+        return np.asarray(disc)
 
     @cached_property
     def samples(self) -> Floats:
@@ -176,6 +181,15 @@ class Registration:
     def take(self, index: Integers) -> Registration:
         return Registration(*(getattr(self, part.name)[index] for part in fields(self)))
 
+    @staticmethod
+    def joined(first: Registration, second: Registration) -> Registration:
+        return Registration(
+            *(
+                np.concatenate([getattr(first, part.name), getattr(second, part.name)])
+                for part in fields(Registration)
+            )
+        )
+
 
 def register(
     image: Floats,
@@ -184,8 +198,12 @@ def register(
     center: Floats,
     shape: Floats,
     steps: int,
+    blur: Blur | None = None,
 ) -> Registration:
-    """Registers every patch from the warp given. Patches that have settled are left alone."""
+    """Registers every patch from the warp given. Patches that have settled are left alone.
+
+    With `blur`, each patch sees the picture drawn out along a streak.
+    """
     found = Registration(
         center.astype(np.float32),
         shape.astype(np.float32),
@@ -199,18 +217,23 @@ def register(
         if len(active) > _MOST * len(every):
             active = every
         part = patches if active is every else patches.take(active)
-        moved = _step(image, part, window, found, active)
+        moved = _step(image, part, window, found, active, blur)
         active = active[moved > _SETTLED]
     return found
 
 
 def _step(
-    image: Floats, patches: References, window: Window, found: Registration, index: Integers
+    image: Floats,
+    patches: References,
+    window: Window,
+    found: Registration,
+    index: Integers,
+    blur: Blur | None,
 ) -> Floats:
     """One step of the patches `index`, written to `found`; returns how far each moved in px."""
     center = np.rint(found.center[index] * _GRID) / _GRID
     shape = found.shape[index]
-    seen = _sampled(image, window, center, shape)
+    seen = _sampled(image, window, center, shape, blur.take(index) if blur else None)
     answer = np.einsum("nkp,np->nk", patches.design, seen)
     mean = seen @ window.weights
     spread = np.sqrt(np.maximum(np.square(seen) @ window.weights - mean**2, 1e-6))
@@ -231,7 +254,9 @@ def _step(
     return np.asarray(np.hypot(change[:, 0], change[:, 1]))
 
 
-def _sampled(image: Floats, window: Window, center: Floats, shape: Floats) -> Floats:
+def _sampled(
+    image: Floats, window: Window, center: Floats, shape: Floats, blur: Blur | None
+) -> Floats:
     """(n, p) gray levels under the warped patches."""
     x, y = (
         shape[:, row, :1] * window.samples[:, 0]
@@ -239,6 +264,8 @@ def _sampled(image: Floats, window: Window, center: Floats, shape: Floats) -> Fl
         + center[:, row, None]
         for row in (0, 1)
     )
+    if blur is not None:
+        return averaged(blur.lights, x, y, np.einsum("nij,nj->ni", shape, blur.streaks))
     return np.asarray(
         cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32
     )

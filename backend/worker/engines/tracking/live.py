@@ -20,6 +20,7 @@ class Live:
     offset         (n, 2) from the patch's center to the track, in the reference patch
     motion         (n, 2) from the frame before the last to the last
     missed         (n,) frames in a row without a mark
+    row            (n,) of the reference patch in `Sources`
     patches, wide  what is registered finely, and what finds a track that is some pixels away
     """
 
@@ -29,6 +30,7 @@ class Live:
     offset: Floats
     motion: Floats
     missed: Integers
+    row: Integers
     patches: References
     wide: References
 
@@ -36,11 +38,18 @@ class Live:
     def none(cls, window: Window) -> Live:
         side = 2 * PATCH_REACH + 1
         nothing, values = np.zeros((0, 2), np.float32), np.zeros((0, side, side), np.float32)
-        return cls.born(np.zeros(0, np.int64), nothing, nothing, values, window)
+        ids = np.zeros(0, np.int64)
+        return cls.born(ids, ids, nothing, nothing, values, window)
 
     @classmethod
     def born(
-        cls, ids: Integers, position: Floats, motion: Floats, values: Floats, window: Window
+        cls,
+        ids: Integers,
+        rows: Integers,
+        position: Floats,
+        motion: Floats,
+        values: Floats,
+        window: Window,
     ) -> Live:
         """Tracks in the middle of their patches `values` (n, 25, 25)."""
         return cls(
@@ -50,6 +59,7 @@ class Live:
             offset=np.zeros((len(ids), 2), np.float32),
             motion=motion,
             missed=np.zeros(len(ids), np.int64),
+            row=rows,
             patches=references(inner(values, window), window),
             wide=wide_references(values),
         )
@@ -72,6 +82,7 @@ class Live:
             offset=self.offset[index],
             motion=self.motion[index],
             missed=self.missed[index],
+            row=self.row[index],
             patches=self.patches.take(index),
             wide=self.wide.take(index),
         )
@@ -84,6 +95,7 @@ class Live:
             offset=np.concatenate([self.offset, other.offset]),
             motion=np.concatenate([self.motion, other.motion]),
             missed=np.concatenate([self.missed, other.missed]),
+            row=np.concatenate([self.row, other.row]),
             patches=References.joined(self.patches, other.patches),
             wide=References.joined(self.wide, other.wide),
         )

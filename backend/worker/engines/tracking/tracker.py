@@ -13,9 +13,10 @@ import numpy as np
 from ....camera import Integers
 from ....tracks import Floats
 from ...report import Report
-from .anchoring import Registration, Window, cut_out, determinants, expected_error, register
+from .anchoring import Registration, Window, cut_out, determinants
 from .births import Births
 from .detection import MEDIAN_OF_ABSOLUTE, corner_strength, image_noise, new_corners
+from .exposures import Exposures, Start
 from .flow import applied, search, whole_motion, whole_shift
 from .frames import Picture, Reader
 from .live import Live, moved
@@ -123,6 +124,7 @@ class _Tracker:
         self._detected = (0, 0)
         self._noise = 1.0
         self._usual = np.zeros((2, 6), np.float32)
+        self._exposures = Exposures(self._window, settings.steps)
         self._carried = np.zeros((0, 2), np.float32)
         self._usual_scatter = 0.0
         self._smear = 0.0
@@ -172,17 +174,17 @@ class _Tracker:
     def _step(self, before: Picture, picture: Picture) -> _Step:
         sharpness, live = self._log.softness(), self._live
         center, searched = self._searched(before, picture)
+        motion = self._exposures.middle(live, center - live.center)
         if self._adrift and sharpness > _BLIND:
             searched = np.zeros(len(live), bool)
         center, shape, clear = self._found_again(picture, center, searched, sharpness)
-        found = register(
-            picture.working, live.patches, self._window, center, shape, self._settings.steps
-        )
+        start = Start(picture.working, center, shape, motion, searched)
+        found, error = self._exposures.register(live, start)
         soft = is_soft(sharpness)
         good = self._good(found, center, searched, soft) & clear
         good &= visible(found.center, self._sizes, picture.ignored, self._settings.radius)
         scatter = self._scatter(found, good, sharpness)
-        sigma = np.hypot(expected_error(live.patches, found), scatter)
+        sigma = np.hypot(error, scatter)
         usable = scatter < _SMEARED or float(np.median(found.correlation)) > _ALIKE
         return _Step(picture, found, searched, good, sigma, soft, usable)
 
@@ -292,6 +294,8 @@ class _Tracker:
             faded = found.correlation < self._settings.renew
             worn = np.flatnonzero(good & step.searched & (outgrown | faded))
             live.renew(worn, step.picture.working, self._window)
+            whole = live.center[worn].astype(np.int64)
+            self._exposures.sources.put(live.row[worn], step.picture.working, whole, known=True)
         most = _SOFT_MISSES if step.soft else self._settings.misses
         inside = visible(live.center, self._sizes, None, self._settings.radius)
         self._live = live.only((live.missed < most) & inside)
@@ -334,7 +338,10 @@ class _Tracker:
         self._next_id += len(corners)
         values = cut_out(picture.working, corners, PATCH_REACH)
         position = corners.astype(np.float32)
-        born = Live.born(ids, position, applied(self._usual, position), values, self._window)
+        sources = self._exposures.sources
+        rows = sources.free(len(ids), self._live.row)
+        sources.put(rows, picture.working, corners, known=len(self._live) > 0)
+        born = Live.born(ids, rows, position, applied(self._usual, position), values, self._window)
         self._births.add(picture.number, ids, position, values)
         self._marks.add(picture.number, ids, position, born.patches.unit * np.float32(self._noise))
         self._live = self._live.joined(born)
