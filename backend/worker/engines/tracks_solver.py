@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ...solve import Grade, Motion, Quality
 from ...tracks import Tracks
 from ..report import Report
 from . import Solution, SolveInput, diagnosis
+from .joining import joined
 from .solving import quality
 from .solving.finish import Clock, Finished
 from .solving.halves import compared
@@ -32,11 +32,6 @@ MIN_FRAMES = 5
 
 _BRIDGED = 25
 """Marks below which a frame's pose counts as weakly held."""
-
-
-_CROSSING, _CROSSING_SHARE = 5, 0.1
-"""Tracks that must live on from one frame to the next for the two to be one piece, and share of
-the usual number of them: a few always find something alike beyond a cut."""
 
 
 class TrackSolver:
@@ -67,12 +62,13 @@ class _Run:
     def solution(self) -> Solution:
         """Tracks the plate and solves it as what it is."""
         tracking = self._tracked()
+        tracks = self._joined(tracking)
         self._tell_faults(tracking)
         self.report.status("Looking at the camera's move")
         verdict = self._verdict(tracking.tracks)
         if self._is_tripod(verdict):
-            return self._tripod(tracking.tracks, verdict.reason)
-        return self._moving(tracking.tracks, verdict)
+            return self._tripod(tracks, verdict.reason)
+        return self._moving(tracks, verdict)
 
     def refined(self) -> Solution:
         """Adjusts the prior solve to the edited tracks. Raises SolveError without one."""
@@ -111,11 +107,10 @@ class _Run:
         return found
 
     def _tell_faults(self, tracking: Tracking) -> None:
-        """Warns of what is wrong with the plate, and leaves out what lies beyond a break."""
+        """Warns of what is wrong with the plate."""
         faults = tracking.faults
-        cuts = {*faults.frames[faults.cuts].tolist(), *_breaks(tracking.tracks, self.numbers)}
-        self._keep_longest(sorted(cuts - {self.numbers[0]}))
-        repeated = faults.frames[faults.duplicates].tolist()
+        solved = np.isin(faults.frames, self.numbers)
+        repeated = faults.frames[faults.duplicates & solved].tolist()
         if repeated:
             self._warn(
                 f"{len(repeated)} frames repeat the frame before them ({ranges(repeated)}): the "
@@ -124,28 +119,16 @@ class _Run:
         if faults.interlaced:
             self._warn("The plate is interlaced: deinterlace it first for an exact solve.")
 
-    def _keep_longest(self, cuts: list[int]) -> None:
-        """Of the pieces that breaks part the plate into, the longest is solved."""
-        if not cuts:
-            return
-        edges = [self.numbers[0], *cuts, self.numbers[-1] + 1]
-        shots = [
-            [number for number in self.numbers if start <= number < end]
-            for start, end in pairwise(edges)
-        ]
-        longest = max(shots, key=len)
-        if len(longest) == len(self.numbers):
-            return
-        if len(longest) < MIN_FRAMES:
-            raise SolveError(
-                f"The plate is cut too often ({ranges(cuts)}) to be solved: take in one shot."
-            )
-        self.numbers = longest
-        self._warn(
-            f"No track crosses frame {ranges(cuts)} (a cut, a whip pan, or something before the "
-            f"lens): only the longest piece, {ranges(longest)}, is solved. Set up each piece by "
-            "itself for the others."
-        )
+    def _joined(self, tracking: Tracking) -> Tracks:
+        """The tracks joined across breaks; what lies beyond one and cannot be is left out."""
+        task, before = self.task, time.process_time()
+        links = self.preset.links_of(len(self.numbers))
+        found = joined(tracking, task.frames, task.masks, links, MIN_FRAMES, self.report)
+        self.numbers = found.numbers
+        self._warn(found.warning)
+        self.record.update(found.record)
+        self.record["join_seconds"] = round(time.process_time() - before, 3)
+        return found.tracks
 
     def _verdict(self, tracks: Tracks) -> Verdict:
         """What kind of shot it is. Raises SolveError for one that holds no camera move."""
@@ -302,19 +285,3 @@ def _coverage(done: Finished) -> float:
     size = np.array([seen.width, seen.height])
     images = max(int(done.scene.placed.sum()), 1)
     return quality.coverage(seen.frame, seen.pixel + size / 2, images, seen.width, seen.height)
-
-
-def _breaks(tracks: Tracks, numbers: list[int]) -> list[int]:
-    """Frames that next to no track of the frames before lives to see."""
-    if not len(tracks.ids):
-        return []
-    starts = np.searchsorted(tracks.track, np.arange(len(tracks.ids)))
-    ends = np.append(starts[1:], len(tracks.track)) - 1
-    first = np.searchsorted(numbers, tracks.frame[starts])
-    last = np.searchsorted(numbers, tracks.frame[ends])
-    alive = np.zeros(len(numbers) + 1, dtype=np.int64)
-    np.add.at(alive, first + 1, 1)
-    np.add.at(alive, last + 1, -1)
-    crossing = np.cumsum(alive)[: len(numbers)]
-    least = max(_CROSSING, _CROSSING_SHARE * float(np.median(crossing[1:])))
-    return [numbers[index] for index in range(1, len(numbers)) if crossing[index] < least]

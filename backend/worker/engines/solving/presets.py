@@ -14,8 +14,9 @@ from .whole import WholeSettings
 @dataclass(frozen=True)
 class Preset:
     """A keyframe comes every `motion` (share of the width), when less than `survival` of the
-    tracks live on, or every `gap` frames. About `per_frame` marks a frame are adjusted, and
-    `rounds` times are tracks looked for again where the solve says they should be.
+    tracks live on, or every `gap` frames. About `per_frame` marks a frame are adjusted.
+    `links` frames over the shot are matched with each other where they share no tracks, in shots
+    of at least `linked_from` frames.
     """
 
     track: TrackSettings
@@ -23,9 +24,14 @@ class Preset:
     survival: float = 0.6
     gap: int = 12
     per_frame: int = 500
-    rounds: int = 0
+    links: int = 0
+    linked_from: int = 0
     map: MapSettings = field(default_factory=MapSettings)
     whole: WholeSettings = field(default_factory=WholeSettings)
+
+    def links_of(self, frames: int) -> int:
+        """`links` for a shot of so many frames."""
+        return self.links if frames >= self.linked_from else 0
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -35,11 +41,11 @@ PRESETS: Mapping[str, Preset] = {
         map=MapSettings(starts=2, per_frame=200),
         whole=WholeSettings((3, 3)),
     ),
-    "medium": Preset(TrackSettings()),
+    "medium": Preset(TrackSettings(), per_frame=1000, links=16, linked_from=200),
     "high": Preset(
         TrackSettings(cells=64, redetect=2, live=4000),
         per_frame=1500,
-        rounds=1,
+        links=24,
         map=MapSettings(starts=6, per_frame=500),
         whole=WholeSettings((6, 8), tolerance=1e-4),
     ),
@@ -49,6 +55,7 @@ PRESETS: Mapping[str, Preset] = {
         survival=0.7,
         gap=16,
         per_frame=1200,
+        links=24,
         map=MapSettings(starts=6, per_frame=500),
         whole=WholeSettings((8, 10), tolerance=1e-5),
     ),

@@ -24,6 +24,9 @@ _SHORTEST = 3
 _LONGEST = 120
 """Frames that a track spans at most in the adjustment of a whole shot."""
 
+_UNSEEN = 12
+"""Frames that a longer time without a mark counts as."""
+
 _PASSES = 4
 """Times that frames which found no pose are tried again once others have one."""
 
@@ -52,11 +55,15 @@ class Pieces:
     @classmethod
     def of(cls, marks: Marks, longest: int = _LONGEST) -> Pieces:
         starts = np.searchsorted(marks.track, np.arange(marks.tracks))
-        first = np.append(marks.frame, 0)[starts][marks.track]
+        # A track that is seen again later spans the frames it is seen around, not those between.
+        same = np.diff(marks.track, prepend=-1) == 0
+        step = np.where(same, np.diff(marks.frame, prepend=0).clip(max=_UNSEEN), 0)
+        clock = np.cumsum(step)
+        first = np.append(clock, 0)[starts][marks.track]
         span = np.bincount(marks.track, minlength=marks.tracks)
-        np.maximum.at(span, marks.track, marks.frame - first + 1)
+        np.maximum.at(span, marks.track, clock - first + 1)
         length = -(-span // np.maximum(-(-span // longest), 1))
-        piece = (marks.frame - first) // np.maximum(length, 1)[marks.track]
+        piece = (clock - first) // np.maximum(length, 1)[marks.track]
         counts = np.ones(marks.tracks, dtype=np.int64)
         np.maximum.at(counts, marks.track, piece + 1)
         begin = np.cumsum(counts) - counts

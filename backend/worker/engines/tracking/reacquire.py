@@ -32,6 +32,9 @@ _BENT = 0.5
 """Most that the warp may depart from the one predicted (Frobenius norm of the change): a patch
 that had to be bent so far shows something else."""
 
+_SANE = 100.0
+"""Entries that no warp worth looking at has."""
+
 _AGREED = 0.6
 """Working px between the coarse and the fine registration from which neither is believed."""
 
@@ -135,19 +138,23 @@ def _found(
     start, clear = found_widely(smoothed(picture), wide_references(values), guess, shape)
     fine = references(inner(values, _FINE), _FINE)
     found = register(picture, fine, _FINE, start.center, start.shape, steps=8)
-    good = (
-        clear
-        & _believed(found, guess, shape)
-        & visible(found.center, patches.sizes, ignored, _FINE.radius)
-    )
+    settled = (np.hypot(*(found.center - start.center).T) < _AGREED) & _sane(found.shape)
+    seen = np.flatnonzero(clear & settled)
+    fine, found, ids = fine.take(seen), found.take(seen), ids[seen]
     sigma = expected_error(fine, found)
-    good &= (sigma < _SIGMA) & (np.hypot(*(found.center - start.center).T) < _AGREED)
+    good = _believed(found, guess[seen], shape[seen]) & (sigma < _SIGMA)
+    good &= visible(found.center, patches.sizes, ignored, _FINE.radius)
     return Found(
         ids=ids[good],
         frame=np.full(int(good.sum()), number, dtype=np.int64),
         pixel=patches.sizes.to_plate(found.center[good]),
         sigma=plate_sigma(sigma[good], patches.sizes),
     )
+
+
+def _sane(shape: Floats) -> Booleans:
+    """False for warps (n, 2, 2) that ran away, whose figures would overflow."""
+    return np.asarray((np.abs(shape) < _SANE).all(axis=(1, 2)))
 
 
 def _believed(found: Registration, guess: Floats, shape: Floats) -> Booleans:
