@@ -8,14 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.accuracy import slip
+from backend.worker.engines.solving import choosing
 from backend.worker.engines.solving.lens_choice import searched_focal
 from backend.worker.engines.solving.linear import Freedom
+from backend.worker.engines.solving.mapping import Mapper
 from backend.worker.engines.solving.marks import marks_of
+from backend.worker.engines.solving.moving import LensWish
+from backend.worker.engines.solving.presets import PRESETS
 from backend.worker.engines.solving.whole import Pieces
 from backend.worker.engines.solving.window import Windows
 from tests.backend import solving_shots as shots
 from tests.backend.solving_shots import HEIGHT, WIDTH, Made, Shot
-from tests.backend.test_solving import ignore, true_scene
+from tests.backend.test_solving import camera_of, ignore, true_scene
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,8 @@ def test_the_focal_is_found_on_stretches_of_a_long_scene(dolly, marks):
 
 
 def test_long_tracks_are_cut_into_pieces_and_joined_again(dolly, marks):
+    away = (np.diff(marks.frame) > 12) & (np.diff(marks.track) == 0)
+    marks = marks.only(~np.isin(marks.track, marks.track[1:][away]))
     scene = true_scene(dolly, marks)
     pieces = Pieces.of(marks, longest=20)
     first = np.full(pieces.marks.tracks, marks.frames)
@@ -57,6 +64,21 @@ def test_long_tracks_are_cut_into_pieces_and_joined_again(dolly, marks):
     assert np.array_equal(joined.points, scene.points)
 
 
+def test_a_track_that_was_found_again_stays_one_piece(marks):
+    """The frames between count little: what links far frames must not be cut there."""
+    frames = np.array([*range(10), *range(80, 90)])
+    again = replace(
+        marks,
+        tracks=1,
+        frame=frames,
+        track=np.zeros(20, dtype=np.int64),
+        pixel=np.zeros((20, 2)),
+        weight=np.ones(20),
+    )
+    assert Pieces.of(again, longest=40).origin.tolist() == [0]
+    assert Pieces.of(again, longest=20).origin.tolist() == [0, 0]
+
+
 def test_a_window_is_the_shot_seen_through_it(dolly, marks):
     scene = true_scene(dolly, marks)
     frames = np.zeros(marks.frames, dtype=bool)
@@ -70,3 +92,18 @@ def test_a_window_is_the_shot_seen_through_it(dolly, marks):
     moved = window.back(scene, replace(part, translation=part.translation + 1))
     assert np.array_equal(moved.translation[frames], scene.translation[frames] + 1)
     assert np.array_equal(moved.translation[~frames], scene.translation[~frames])
+
+
+def test_a_long_shot_is_mapped_from_a_stretch_of_it(dolly, marks):
+    """More keyframes than a start is chosen on; each is placed, and the path is the true one."""
+    keys = range(0, marks.frames, 2)
+    assert len(keys) > 48
+    settings = PRESETS["medium"].map
+    thin = marks.only(choosing.spread(marks, settings.per_frame, dolly.tracks.manual)[marks.track])
+    guesses = LensWish().guesses(marks.width)
+    mapper = Mapper(thin, keys, guesses, Freedom(), settings, ignore)
+    mapped = mapper.best()
+    assert mapped is not None
+    assert mapped.scene.placed[list(keys)].all()
+    found = slip(dolly.truth, camera_of(mapped.scene, dolly), dolly.points)
+    assert found.rms < 0.5

@@ -46,6 +46,10 @@ _SURE, _EXPLAINED = 0.03, 0.6
 no other need be held against."""
 
 _NEARLY_ALL = 0.9
+
+_LONG = 48
+"""Keyframes from which a shot is long: its start is chosen on a stretch of so many."""
+
 _CLEAN = 0.00012
 """Of the longer side (0.15 px at 1280) that marks are off by at the median in a clean mapping."""
 
@@ -148,6 +152,30 @@ class Mapper:
         much is only found when it may, and a slight move only when it may not. It is given up
         when the first few have less merit than `floor`.
         """
+        led = self._led(others, floor) if len(self.keys) > _LONG else None
+        return self._best(others, floor) if led is None else led
+
+    def _led(self, others: Sequence[Freedom], floor: float) -> Mapped | None:
+        """What is best on a stretch of a long shot, grown over all of it: the shot is then mapped
+        once. None where that does not reach every keyframe."""
+        first = next(iter(pairs(self.marks, self.keys)), None)
+        if first is None:
+            return None
+        begin = min(max(self.keys.index(first.first) - _LONG // 2, 0), len(self.keys) - _LONG)
+        part = self._on(self.keys[begin : begin + _LONG], self.freedom)
+        found = part.best(others, floor)
+        if found is None:
+            return None
+        whole = self._on(self.keys, found.freedom)
+        scene = whole._grow(replace(found.start, scene=found.scene))
+        mapped = whole._measured(scene, found.start)
+        return mapped if scene.placed[self.keys].all() else None
+
+    def _on(self, keys: Sequence[int], freedom: Freedom) -> Mapper:
+        return Mapper(self.marks, keys, self.guesses, freedom, self.settings, self.check)
+
+    def _best(self, others: Sequence[Freedom], floor: float) -> Mapped | None:
+        """The best over all keyframes."""
         starts = self._starts()
         best: Mapped | None = None
         for freedom in (self.freedom, *others):
