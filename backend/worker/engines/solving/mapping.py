@@ -34,7 +34,10 @@ _LEAST_SHARE = 0.4
 _LEAST_POINTS = 15
 _CUTS = (8.0, 4.0)
 _FEW = 5
-_WINDOW = 10
+_WINDOW, _AROUND = 10, 40
+"""Keyframes that are adjusted together while a scene grows, and those that may hold their points:
+where a camera comes back, tracks would tie each to the whole shot."""
+
 _GROWTH = 1.4
 """Everything is adjusted each time the placed keyframes have grown by as much."""
 
@@ -350,10 +353,10 @@ class Mapper:
     def _window(self, scene: Scene, key: int) -> tuple[Window, Integers]:
         """What a keyframe and its nearest placed neighbors see, and which those are."""
         placed = np.flatnonzero(scene.placed)
-        near = placed[np.argsort(np.abs(placed - key), kind="stable")[: _WINDOW - 1]]
-        near = np.append(near, key)
-        frames = scene.placed.copy()
-        frames[key] = True
+        nearest = placed[np.argsort(np.abs(placed - key), kind="stable")[:_AROUND]]
+        near = np.append(nearest[: _WINDOW - 1], key)
+        frames = np.zeros(self.marks.frames, dtype=np.bool_)
+        frames[nearest] = frames[key] = True
         return self.windows.around(near, frames), near
 
     def _next(self, scene: Scene, refused: set[int]) -> int | None:
