@@ -48,7 +48,9 @@ _SURE, _EXPLAINED = 0.03, 0.6
 """Relative standard deviation of the focal length, and share of marks explained, of a mapping that
 no other need be held against."""
 
-_NEARLY_ALL = 0.9
+_MOST, _NEARLY_ALL = 0.7, 0.9
+"""Share of marks explained from which no other start is tried: with the focal length given, and
+with one for each frame."""
 
 _LONG = 48
 """Keyframes from which a shot is long: its start is chosen on a stretch of so many."""
@@ -225,7 +227,7 @@ class Mapper:
             return exact and mapped.explained > _NEARLY_ALL
         freedom = self.freedom
         if not freedom.focal:
-            return True
+            return mapped.explained > _MOST
         part = self.marks.only(scene.usable(self.marks))
         cost = float((np.minimum(scene.errors(part), _GOOD) ** 2).sum())
         settled = Adjusted(scene, cost, len(part.track), 0)
@@ -237,7 +239,10 @@ class Mapper:
         """Whether a start may lead elsewhere than those before it."""
         if best is None or not best.scene.placed[self.keys].all():
             return True
-        distinct = all(abs(np.log(start.focal / focal)) > _DISTINCT for focal in tried)
+        # With the focal length given, starts differ by what they began on: it may have moved.
+        distinct = not self.freedom.focal or all(
+            abs(np.log(start.focal / focal)) > _DISTINCT for focal in tried
+        )
         width = self.marks.width
         return distinct and start.merit(width) > _WORTH * first.merit(width)
 

@@ -41,7 +41,7 @@ PRESETS: Mapping[str, Preset] = {
         map=MapSettings(starts=2, per_frame=200),
         whole=WholeSettings((3, 3)),
     ),
-    "medium": Preset(TrackSettings(), per_frame=1000, links=16, linked_from=200),
+    "medium": Preset(TrackSettings(), links=16, linked_from=200),
     "high": Preset(
         TrackSettings(cells=64, redetect=2, live=4000),
         per_frame=1500,
