@@ -21,6 +21,7 @@ from backend.installation import InstallReport
 from backend.shot import CAMERAS, Shot
 from tests.backend.movies import coded_frame, write_movie
 from tests.backend.textured_room import picture, room, sideways, track
+from tests.ctrl_c import heeding_ctrl_c
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 20
@@ -236,9 +237,10 @@ def write_white_mask(path: Path) -> Path:
 def test_ctrl_c_is_130_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     long_plate = write_movie(tmp_path / "long.mp4", (coded_frame(n, 960, 540) for n in range(300)))
     shot = tmp_path / "shot"
-    # What a shell runs in the background ignores Ctrl-C, and hands that on to its children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    with start(home, "run", long_plate, "-s", "ingest", "--shot", shot) as process:
+    with (
+        heeding_ctrl_c(),
+        start(home, "run", long_plate, "-s", "ingest", "--shot", shot) as process,
+    ):
         assert process.stdout is not None
         while "frames" not in process.stdout.readline():
             assert process.poll() is None

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ctrl_c import heeding_ctrl_c
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(__file__).resolve().parent / "in_blender"
 TOOL = Path(
@@ -49,16 +51,19 @@ class RealBlender:
 
     def interrupt(self, word: str, *arguments: str | Path) -> tuple[int, str]:
         """Presses Ctrl-C once `word` was printed. Returns the exit status and the output."""
-        with subprocess.Popen(
-            [str(TOOL), "run", self.version, *map(str, arguments)],
-            cwd=ROOT,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as program:
+        with (
+            heeding_ctrl_c(),
+            subprocess.Popen(
+                [str(TOOL), "run", self.version, *map(str, arguments)],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            ) as program,
+        ):
             assert program.stdout is not None
             seen = ""
             for line in program.stdout:
