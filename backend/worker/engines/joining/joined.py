@@ -12,11 +12,11 @@ from ....errors import SolveError
 from ....plates import ranges
 from ....tracks import Tracks
 from ...report import Report
-from ..tracking import Tracking
-from .joining import Joining
+from ..tracking import Found, Tracking
+from .groups import Joining
 from .linking import Linker
 from .loops import loops
-from .marks import all_of, with_marks
+from .marks import with_marks
 from .pieces import Piece, pieces_of
 
 _BREAK = "(a cut, a whip pan, or something before the lens)"
@@ -60,7 +60,7 @@ def joined(
         raise SolveError(f"The plate is cut too often ({cuts}) to be solved: take in one shot.")
     again = loops(linker, numbers, links) if links else {}
     found = [*joining.found.values(), *again.values()]
-    tracks = with_marks(tracking.tracks, all_of(found)) if found else tracking.tracks
+    tracks = with_marks(tracking.tracks, Found.joined(found)) if found else tracking.tracks
     record = {"joined": [list(ends) for ends in joining.found], "links": [list(e) for e in again]}
     return Joined(tracks, numbers, _warning(pieces, group), record)
 

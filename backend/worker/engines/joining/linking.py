@@ -19,7 +19,7 @@ from ..tracking import Found, Tracking, Wanted, reacquire
 from ..tracking.records import Booleans
 from .features import FrameFeatures, Matches, cells, fitting, matched, verified
 from .local import FEWEST, carried
-from .marks import ByFrame, all_of
+from .marks import ByFrame
 
 _NEIGHBORS = (12, 5)
 """Matches that tell of a place, in the first try and for what that did not find."""
@@ -45,7 +45,7 @@ class _Taken:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def only(self, keep: Booleans) -> _Taken:
+    def only(self, keep: Booleans | Integers) -> _Taken:
         return _Taken(self.ids[keep], self.pixel[keep], self.shape[keep])
 
     def through(self, matches: Matches, neighbors: int) -> _Taken:
@@ -95,7 +95,7 @@ class Linker:
         there = self.taken_over(first, second, matches, around[1])
         back = self.taken_over(second, first, matches.turned(), around[0])
         parts = [part for part in (there, back) if part is not None]
-        return all_of(parts) if parts else None
+        return Found.joined(parts) if parts else None
 
     def taken_over(
         self, first: int, second: int, matches: Matches, around: Sequence[int] = ()
@@ -114,10 +114,7 @@ class Linker:
         index, place = index[good], place[good]
         bend = carried(matches.joined(pairs.only(good)), taken.pixel[index], _NEIGHBORS[0])[1]
         arrived = _Taken(taken.ids[index], found.pixel[place], bend @ taken.shape[index])
-        first_marks = Found(
-            found.ids[place], found.frame[place], found.pixel[place], found.sigma[place]
-        )
-        return all_of([first_marks, self._carried_on(arrived, second, around)])
+        return Found.joined([found.take(place), self._carried_on(arrived, second, around)])
 
     def _taken(self, first: int, second: int) -> _Taken:
         """The tracks of the first frame that the second is without, with their patches' shapes."""
@@ -142,10 +139,7 @@ class Linker:
     def _thinned(self, taken: _Taken) -> _Taken:
         if len(taken) <= _MOST:
             return taken
-        index = np.random.default_rng(1).permutation(len(taken))[:_MOST]
-        keep = np.zeros(len(taken), dtype=np.bool_)
-        keep[index] = True
-        return taken.only(keep)
+        return taken.only(np.sort(np.random.default_rng(1).permutation(len(taken))[:_MOST]))
 
     def _found(self, taken: _Taken, second: int, matches: Matches) -> Found:
         """The tracks in the second frame: what the matches lead to, then the rest from those."""
@@ -153,15 +147,12 @@ class Linker:
         for neighbors in _NEIGHBORS:
             part = self._looked({second: taken.through(matches, neighbors)})
             parts.append(part)
-            got = np.isin(taken.ids, part.ids)
-            found = taken.only(got)
-            place = np.searchsorted(np.sort(part.ids), found.ids)
-            order = np.argsort(part.ids)
-            matches = matches.joined(Matches(found.pixel, part.pixel[order][place]))
-            taken = taken.only(~got)
+            _shared, index, place = np.intersect1d(taken.ids, part.ids, return_indices=True)
+            matches = matches.joined(Matches(taken.pixel[index], part.pixel[place]))
+            taken = taken.only(np.setdiff1d(np.arange(len(taken)), index))
             if not len(taken):
                 break
-        return all_of(parts)
+        return Found.joined(parts)
 
     def _carried_on(self, taken: _Taken, frame: int, around: Sequence[int]) -> Found:
         """The tracks in the frames around one where they were found."""

@@ -59,13 +59,3 @@ def with_marks(tracks: Tracks, found: Found) -> Tracks:
         pixel=np.concatenate([tracks.pixel, found.pixel[first]])[order],
         sigma=np.concatenate([tracks.sigma, found.sigma[first]])[order],
     )
-
-
-def all_of(parts: list[Found]) -> Found:
-    """Marks found in several goes."""
-    return Found(
-        ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
-        frame=np.concatenate([np.zeros(0, np.int64), *(part.frame for part in parts)]),
-        pixel=np.concatenate([np.zeros((0, 2)), *(part.pixel for part in parts)]),
-        sigma=np.concatenate([np.zeros(0, np.float32), *(part.sigma for part in parts)]),
-    )

@@ -8,7 +8,7 @@ ambiguously, too far away or too unlike is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """New marks, sorted by frame.
+    """New marks.
 
     ids    (m,) track ids
     frame  (m,) plate frame numbers
@@ -71,6 +71,19 @@ class Found:
     pixel: Array
     sigma: Floats
 
+    @staticmethod
+    def joined(parts: Sequence[Found]) -> Found:
+        """The marks of several goes, one after the other; none of none."""
+        return Found(
+            ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
+            frame=np.concatenate([np.zeros(0, np.int64), *(part.frame for part in parts)]),
+            pixel=np.concatenate([np.zeros((0, 2)), *(part.pixel for part in parts)]),
+            sigma=np.concatenate([np.zeros(0, np.float32), *(part.sigma for part in parts)]),
+        )
+
+    def take(self, index: Integers) -> Found:
+        return Found(self.ids[index], self.frame[index], self.pixel[index], self.sigma[index])
+
 
 def reacquire(
     tracking: Tracking,
@@ -79,7 +92,7 @@ def reacquire(
     masks: Mapping[int, Path],
     report: Report,
 ) -> Found:
-    """Looks for tracks in the frames of `wanted`; reads those frames only.
+    """Looks for tracks in the frames of `wanted`; reads those frames only. Marks come by frame.
 
     Tracks whose birth patch was not kept (`tracking.patches.ids`) are not found.
     Raises SolveError for a frame or mask that cannot be read or has the wrong size.
@@ -91,12 +104,7 @@ def reacquire(
         parts.append(_found(tracking.patches, wanted[number], number, picture, ignored))
         report.progress(done, len(numbers), "frames")
         report.check()
-    return Found(
-        ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
-        frame=np.concatenate([np.zeros(0, np.int64), *(part.frame for part in parts)]),
-        pixel=np.concatenate([np.zeros((0, 2)), *(part.pixel for part in parts)]),
-        sigma=np.concatenate([np.zeros(0, np.float32), *(part.sigma for part in parts)]),
-    )
+    return Found.joined(parts)
 
 
 def _pictures(
