@@ -4,13 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from backend.camera import Array, CameraTrack, rotations_from_vectors
+from backend.camera import (
+    Array,
+    CameraTrack,
+    Similarity,
+    matrices_from_colmap,
+    rotations_from_vectors,
+)
 from backend.tracks import UNUSED, Tracks
+from backend.worker.engines.solving.lens import Lens
+from backend.worker.engines.solving.marks import Marks
+from backend.worker.engines.solving.placing import triangulated
+from backend.worker.engines.solving.scene import Scene
 
 WIDTH, HEIGHT = 1280, 720
 
@@ -153,3 +163,37 @@ def _truth(shot: Shot, places: Array, turned: Array, focal: Array) -> CameraTrac
         height=HEIGHT,
         fps=Fraction(24),
     )
+
+
+def true_scene(made: Made, marks: Marks) -> Scene:
+    """Poses of the truth, points triangulated from them."""
+    flip = np.diag([1.0, -1.0, -1.0])
+    rotation = np.swapaxes(flip @ made.truth.matrices[:, :3, :3] @ flip, 1, 2)
+    centers = made.truth.matrices[:, :3, 3] @ flip
+    scene = Scene.empty(marks, Lens.fixed(float(made.truth.focal[0, 0]), marks.frames))
+    scene = replace(
+        scene,
+        rotation=rotation,
+        translation=-np.einsum("fij,fj->fi", rotation, centers),
+        placed=np.ones(marks.frames, dtype=bool),
+    )
+    return triangulated(marks, scene, np.ones(marks.tracks, dtype=bool), 0.5)
+
+
+def camera_of(scene: Scene, made: Made, aspect: float = 1.0) -> CameraTrack:
+    """What was solved, in the axes and with the times of the truth."""
+    placed = scene.placed
+    focal = scene.lens.focal[placed]
+    world = Similarity.axes_only()
+    return replace(
+        made.truth,
+        frames=made.truth.frames[placed],
+        matrices=matrices_from_colmap(scene.rotation[placed], scene.translation[placed], world),
+        focal=np.stack([focal / aspect, focal * scene.lens.ratio], axis=1),
+        center=made.truth.center[placed],
+        solved=made.truth.solved[placed],
+    )
+
+
+def ignore() -> None:
+    """Checks for no cancel."""

@@ -214,13 +214,19 @@ class TestTripod:
         said = [r["text"] for r in events(shot) if r["event"] == Event.WARNING.value]
         assert any("does not follow Camera Move, Zoom" in text for text in said)
 
-    def test_refinement_needs_tracks_whatever_the_engine(self, tmp_path):
+    def test_refinement_needs_tracks(self, tmp_path):
         camera, planes = rooms.track(rooms.turning, 5, 480, 270), rooms.room()
         shot = rooms.make_shot(
             tmp_path / "shot", camera, lambda index: rooms.picture(planes, camera, index)
         )
         with pytest.raises(SolveError, match="no tracks to refine"):
-            colmap_child.solve(shot, ColmapOptions(engine="sift", refine=True))
+            colmap_child.solve(shot, ColmapOptions(refine=True))
+
+    def test_refinement_adjusts_tracks_whatever_the_engine(self, solved, tmp_path):
+        shutil.copytree(solved[0].path, tmp_path / "shot")
+        shot = Shot(tmp_path / "shot")
+        record = colmap_child.solve(shot, ColmapOptions(engine="sift", refine=True))
+        assert record["engine"] == Solve.load(shot.camera).engine == "tracks"
 
 
 class TestRefusals:

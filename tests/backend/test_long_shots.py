@@ -19,8 +19,15 @@ from backend.worker.engines.solving.presets import PRESETS
 from backend.worker.engines.solving.whole import Pieces
 from backend.worker.engines.solving.window import Windows
 from tests.backend import solving_shots as shots
-from tests.backend.solving_shots import HEIGHT, WIDTH, Made, Shot
-from tests.backend.test_solving import camera_of, ignore, true_scene
+from tests.backend.solving_shots import (
+    HEIGHT,
+    WIDTH,
+    Made,
+    Shot,
+    camera_of,
+    ignore,
+    true_scene,
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +101,24 @@ def test_a_window_is_the_shot_seen_through_it(dolly, marks):
     assert np.array_equal(moved.translation[~frames], scene.translation[~frames])
 
 
-def test_a_long_shot_is_mapped_from_a_stretch_of_it(dolly, marks):
+def test_a_long_shot_is_mapped_from_a_stretch_of_it(dolly, marks, monkeypatch):
     """More keyframes than a start is chosen on; each is placed, and the path is the true one."""
     keys = range(0, marks.frames, 2)
-    assert len(keys) > 48
+    chosen_on: list[int] = []
+    best = Mapper._best
+
+    def watched(self, *arguments):
+        chosen_on.append(len(self.keys))
+        return best(self, *arguments)
+
+    monkeypatch.setattr(Mapper, "_best", watched)
     settings = PRESETS["medium"].map
     thin = marks.only(choosing.spread(marks, settings.per_frame, dolly.tracks.manual)[marks.track])
     guesses = LensWish().guesses(marks.width)
     mapper = Mapper(thin, keys, guesses, Freedom(), settings, ignore)
     mapped = mapper.best()
+    assert chosen_on == [48]
+    assert len(keys) > 48
     assert mapped is not None
     assert mapped.scene.placed[list(keys)].all()
     found = slip(dolly.truth, camera_of(mapped.scene, dolly), dolly.points)

@@ -10,9 +10,6 @@ import pytest
 
 from backend.accuracy import slip
 from backend.camera import (
-    CameraTrack,
-    Similarity,
-    matrices_from_colmap,
     rotations_from_vectors,
     vectors_from_rotations,
 )
@@ -26,19 +23,21 @@ from backend.worker.engines.solving.linear import Freedom, groups_of, linearized
 from backend.worker.engines.solving.marks import marks_of
 from backend.worker.engines.solving.moving import LensWish, MovingSolve
 from backend.worker.engines.solving.normal import NormalEquations
-from backend.worker.engines.solving.placing import triangulated
 from backend.worker.engines.solving.presets import PRESETS
 from backend.worker.engines.solving.scene import (
-    Scene,
     project,
     unit,
 )
 from tests.backend import solving_shots as shots
-from tests.backend.solving_shots import HEIGHT, WIDTH, Made, Shot
-
-
-def ignore() -> None:
-    pass
+from tests.backend.solving_shots import (
+    HEIGHT,
+    WIDTH,
+    Made,
+    Shot,
+    camera_of,
+    ignore,
+    true_scene,
+)
 
 
 def solved(made: Made, wish: LensWish | None = None, aspect: float = 1.0, quality_: str = "medium"):
@@ -46,20 +45,6 @@ def solved(made: Made, wish: LensWish | None = None, aspect: float = 1.0, qualit
     marks = marks_of(made.tracks, numbers, WIDTH, HEIGHT, aspect)
     run = MovingSolve(marks, wish or LensWish(), PRESETS[quality_], ignore, made.tracks.manual)
     return run.run()
-
-
-def camera_of(scene: Scene, made: Made, aspect: float = 1.0) -> CameraTrack:
-    placed = scene.placed
-    focal = scene.lens.focal[placed]
-    world = Similarity.axes_only()
-    return replace(
-        made.truth,
-        frames=made.truth.frames[placed],
-        matrices=matrices_from_colmap(scene.rotation[placed], scene.translation[placed], world),
-        focal=np.stack([focal / aspect, focal * scene.lens.ratio], axis=1),
-        center=made.truth.center[placed],
-        solved=made.truth.solved[placed],
-    )
 
 
 def slip_of(moving, made: Made, aspect: float = 1.0):
@@ -71,21 +56,6 @@ def slip_of(moving, made: Made, aspect: float = 1.0):
 @pytest.fixture(scope="module")
 def dolly() -> Made:
     return shots.make(Shot(shots.dolly, points=2500))
-
-
-def true_scene(made: Made, marks) -> Scene:
-    """Poses of the truth, points triangulated from them."""
-    flip = np.diag([1.0, -1.0, -1.0])
-    rotation = np.swapaxes(flip @ made.truth.matrices[:, :3, :3] @ flip, 1, 2)
-    centers = made.truth.matrices[:, :3, 3] @ flip
-    scene = Scene.empty(marks, Lens.fixed(float(made.truth.focal[0, 0]), marks.frames))
-    scene = replace(
-        scene,
-        rotation=rotation,
-        translation=-np.einsum("fij,fj->fi", rotation, centers),
-        placed=np.ones(marks.frames, dtype=bool),
-    )
-    return triangulated(marks, scene, np.ones(marks.tracks, dtype=bool), 0.5)
 
 
 def test_rotation_vectors_go_both_ways():
