@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ....camera import Array, Integers, quaternions_from_rotations
 from ....reconstruction import CameraModel, Observations, Points, Reconstruction
 from ....tracks import UNUSED, Tracks
+from ...frame_files import read_colors
 from ...report import Report
 from .marks import Flags, Marks
 from .scene import Scene
@@ -109,12 +109,12 @@ def point_colors(
         report.check()
         number = int(np.argmax(np.bincount(frame[waiting], minlength=len(images))))
         index = np.flatnonzero(waiting & (frame == number))
-        picture = cv2.imread(str(images[number]), cv2.IMREAD_COLOR)
+        picture = read_colors(images[number])
         if picture is not None:
             column, row = pixel[index].astype(np.int64).T
             column = column.clip(0, picture.shape[1] - 1)
             row = row.clip(0, picture.shape[0] - 1)
-            colors[track[index]] = picture[row, column, ::-1]
+            colors[track[index]] = picture[row, column]
         done = np.zeros(tracks, dtype=np.bool_)
         done[track[index]] = True
         waiting &= ~done[track]

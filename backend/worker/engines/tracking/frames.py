@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ....errors import SolveError
 from ....tracks import Floats
+from ...frame_files import read_frame
 from ...masks import read_mask
 from .records import Sizes
 
@@ -151,9 +152,10 @@ def read_gray(path: Path, size: tuple[int, int]) -> Gray:
 
     Raises SolveError when it cannot be read or is not of that size.
     """
-    gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    if gray is None:
+    frame = read_frame(path)
+    if frame is None:
         raise SolveError(f"The frame {path.name} cannot be read: extract the frames again.")
+    gray: Gray = frame if frame.ndim == 2 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
     if gray.shape != size[::-1]:
         raise SolveError(
             f"The frame {path.name} is {gray.shape[1]} x {gray.shape[0]} but the plate is "
