@@ -12,8 +12,12 @@ the first pixel, as in OpenCV.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +27,8 @@ from ....tracks import Floats
 from .blur import Blur, averaged
 from .records import Booleans
 
+T = TypeVar("T")
+
 _GRID = np.float32(32)
 """`cv2.remap` rounds positions to 1 / 32 px: patches are sampled where that rounds nothing."""
 
@@ -31,6 +37,11 @@ _SETTLED = 0.05
 
 _MOST = 0.6
 """Share of the patches from which it is cheaper to step all of them than to pick some out."""
+
+_BLOCK = 256
+"""Patches that one thread steps at a time; what is found must not depend on the machine."""
+
+_THREADS = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="register")
 
 _DAMPING = 0.02
 """Of the affine part, over the mean of its curvature."""
@@ -88,7 +99,7 @@ class References:
     def __len__(self) -> int:
         return len(self.design)
 
-    def take(self, index: Integers) -> References:
+    def take(self, index: Integers | slice) -> References:
         return References(*(getattr(self, part.name)[index] for part in fields(self)))
 
     def put(self, index: Integers, other: References) -> None:
@@ -178,17 +189,26 @@ class Registration:
     gain: Floats
     residual: Floats
 
-    def take(self, index: Integers) -> Registration:
+    def take(self, index: Integers | slice) -> Registration:
+        """Some of them; of a slice, a view."""
         return Registration(*(getattr(self, part.name)[index] for part in fields(self)))
 
     @staticmethod
-    def joined(first: Registration, second: Registration) -> Registration:
+    def joined(*found: Registration) -> Registration:
         return Registration(
             *(
-                np.concatenate([getattr(first, part.name), getattr(second, part.name)])
+                np.concatenate([getattr(one, part.name) for one in found])
                 for part in fields(Registration)
             )
         )
+
+
+def in_blocks(work: Callable[[slice], T], count: int) -> list[T]:
+    """What `work` makes of patches, block by block on all cores. Not to be called within."""
+    blocks = [slice(start, start + _BLOCK) for start in range(0, count, _BLOCK)]
+    if len(blocks) == 1:
+        return [work(blocks[0])]
+    return list(_THREADS.map(work, blocks))
 
 
 def register(
@@ -209,6 +229,24 @@ def register(
         shape.astype(np.float32),
         *(np.zeros(len(patches), np.float32) for _ in range(3)),
     )
+
+    def settle(block: slice) -> None:
+        streaks = blur.take(block) if blur else None
+        _settle(image, patches.take(block), window, found.take(block), steps, streaks)
+
+    in_blocks(settle, len(patches))
+    return found
+
+
+def _settle(
+    image: Floats,
+    patches: References,
+    window: Window,
+    found: Registration,
+    steps: int,
+    blur: Blur | None,
+) -> None:
+    """Steps patches until they have settled, written to `found`."""
     every = np.arange(len(patches))
     active = every
     for _ in range(steps):
@@ -219,7 +257,6 @@ def register(
         part = patches if active is every else patches.take(active)
         moved = _step(image, part, window, found, active, blur)
         active = active[moved > _SETTLED]
-    return found
 
 
 def _step(

@@ -32,7 +32,7 @@ class Blur:
     lights: Floats
     streaks: Floats
 
-    def take(self, index: Integers) -> Blur:
+    def take(self, index: Integers | slice) -> Blur:
         return Blur(self.lights, self.streaks[index])
 
 

@@ -14,7 +14,15 @@ import numpy as np
 
 from ....camera import Integers
 from ....tracks import Floats
-from .anchoring import References, Registration, Window, expected_error, inverses, references
+from .anchoring import (
+    References,
+    Registration,
+    Window,
+    expected_error,
+    in_blocks,
+    inverses,
+    references,
+)
 from .anchoring import register as registered
 from .blur import Blur, light
 from .live import Live
@@ -117,12 +125,21 @@ class Exposures:
     def _equalized(
         self, live: Live, start: Start, index: Integers, shutter: float
     ) -> tuple[Registration, Floats]:
+        lights = light(start.image)
+        found = in_blocks(
+            lambda block: self._equalize(live, start, index[block], shutter, lights), len(index)
+        )
+        parts, errors = zip(*found, strict=True)
+        return Registration.joined(*parts), np.concatenate(errors)
+
+    def _equalize(
+        self, live: Live, start: Start, index: Integers, shutter: float, lights: Floats
+    ) -> tuple[Registration, Floats]:
         shape, rows = start.shape[index], live.row[index]
         now = _in_patches(shape, start.motion[index]) * np.float32(shutter)
         taken = self.sources.motion(rows) * np.float32(shutter)
-        values = self.sources.streaked(rows, now, _WINDOW.radius + 1)
-        patches = references(values, _WINDOW)
-        blur = Blur(light(start.image), taken)
+        patches = references(self.sources.streaked(rows, now, _WINDOW.radius + 1), _WINDOW)
+        blur = Blur(lights, taken)
         found = registered(
             start.image, patches, _WINDOW, start.center[index], shape, self._steps, blur
         )
