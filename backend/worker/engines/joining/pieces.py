@@ -16,6 +16,9 @@ _CROSSING, _CROSSING_SHARE = 5, 0.25
 """Tracks that must live on from one frame to the next for the two to be one piece, and share of
 the usual number of them: a few always find something alike beyond a cut."""
 
+_PLENTY, _NONE = 50, 0.05
+"""Tracks in a frame, and share of them in the next, with which that is another picture."""
+
 SHORTEST = 4
 """Frames that a piece must have to be joined to others."""
 
@@ -42,7 +45,7 @@ class Piece:
 def pieces_of(tracking: Tracking, numbers: Sequence[int]) -> list[Piece]:
     """The plate's frames `numbers` (ascending) in pieces."""
     faults = tracking.faults
-    cuts = {*faults.frames[faults.cuts].tolist(), *_breaks(tracking.tracks, numbers)}
+    cuts = {*faults.frames[faults.cuts].tolist(), *_breaks(tracking, numbers)}
     edges = [numbers[0], *sorted(cuts - {numbers[0]}), numbers[-1] + 1]
     parts = [
         tuple(number for number in numbers if start <= number < end)
@@ -93,10 +96,14 @@ def near(numbers: Sequence[int], frame: int, offsets: Sequence[int]) -> list[int
     return [number for number in numbers if number in wanted]
 
 
-def _breaks(tracks: Tracks, numbers: Sequence[int]) -> list[int]:
+def _breaks(tracking: Tracking, numbers: Sequence[int]) -> list[int]:
     """Frames that next to no track of the frames before lives to see."""
+    tracks, faults = tracking.tracks, tracking.faults
     if not len(tracks.ids):
-        return []
+        # Nothing lasts: either there is nothing to track, or there is, in each frame anew.
+        plenty = np.append(False, faults.features[:-1] >= _PLENTY)
+        found = faults.frames[plenty & (faults.survival < _NONE)].tolist()
+        return [frame for frame in found if frame in set(numbers)]
     starts = np.searchsorted(tracks.track, np.arange(len(tracks.ids)))
     ends = np.append(starts[1:], len(tracks.track)) - 1
     first = np.searchsorted(numbers, tracks.frame[starts])
