@@ -55,8 +55,9 @@ with one for each frame."""
 _LONG = 48
 """Keyframes from which a shot is long: its start is chosen on a stretch of so many."""
 
-_CLEAN = 0.00012
-"""Of the longer side (0.15 px at 1280) that marks are off by at the median in a clean mapping."""
+_CLEAN, _EXPECTED = 0.00012, 1.6
+"""Of the longer side (0.15 px at 1280), and of what the marks are expected to be off by, that they
+are at the median in a clean mapping (measured: 1.0 to 1.25 of it)."""
 
 _USUAL = 0.15
 """How much less a start is worth the further its focal length is from the picture's width."""
@@ -223,7 +224,7 @@ class Mapper:
         if not scene.placed[self.keys].all() or mapped.explained < _EXPLAINED:
             return False
         if self.thorough:
-            exact = mapped.error < _CLEAN * self.marks.size
+            exact = mapped.error < self._clean
             return exact and mapped.explained > _NEARLY_ALL
         freedom = self.freedom
         if not freedom.focal:
@@ -232,6 +233,11 @@ class Mapper:
         cost = float((np.minimum(scene.errors(part), _GOOD) ** 2).sum())
         settled = Adjusted(scene, cost, len(part.track), 0)
         return relative_sigmas(self.marks, settled, freedom, 0.5)["focal"] < _SURE
+
+    @property
+    def _clean(self) -> float:
+        """Px under which the median error is that of clean marks."""
+        return max(_CLEAN * self.marks.size, _EXPECTED * self.marks.sigma)
 
     def _worth(
         self, start: Start, first: Start, tried: Sequence[float], best: Mapped | None
@@ -249,7 +255,7 @@ class Mapper:
     def _measured(self, scene: Scene, start: Start) -> Mapped:
         share, error, merit = fit_of(self.marks, scene)
         mapped = Mapped(scene, start, self.freedom, share, error, merit)
-        clean = error < _CLEAN * self.marks.size and self._sure(mapped)
+        clean = error < self._clean and self._sure(mapped)
         return replace(mapped, clean=clean)
 
     def _starts(self) -> list[Start]:

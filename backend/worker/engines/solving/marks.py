@@ -27,7 +27,8 @@ class Marks:
     frame   (m,) index into the frames
     track   (m,) index into the tracks
     pixel   (m, 2) square pixels about the center of the picture, y down
-    weight  (m,) reference sigma over the sigma of the mark: 1 for the usual one
+    weight  (m,) `sigma` over the sigma of the mark: 1 for the usual one
+    sigma   px that the usual mark is expected to be off by, in either direction
     width, height  of the picture in square pixels
     """
 
@@ -39,6 +40,7 @@ class Marks:
     weight: Array
     width: float
     height: float
+    sigma: float
 
     @property
     def size(self) -> float:
@@ -70,6 +72,7 @@ class Marks:
             self.weight[index],
             self.width,
             self.height,
+            self.sigma,
         )
 
 
@@ -97,6 +100,7 @@ def marks_of(
         weight=np.clip(usual / np.maximum(sigma, 1e-6), *_WEIGHT_LIMITS),
         width=width * aspect,
         height=float(height),
+        sigma=usual,
     )
 
 

@@ -40,7 +40,7 @@ class WholeSettings:
     gains less than `tolerance` of the cost."""
 
     iterations: tuple[int, int] = (4, 4)
-    loss: float = 0.5
+    loss: float = 0.2
     tolerance: float = 1e-3
 
 
