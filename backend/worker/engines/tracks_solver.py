@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,10 @@ class TrackSolver:
         return run.solution() if task.prior is None else run.refined()
 
 
+class _OtherKindError(Exception):
+    """The shot that is being solved is none of a traveling camera."""
+
+
 class _Run:
     """One solve, from frames to solution."""
 
@@ -64,11 +69,11 @@ class _Run:
         tracking = self._tracked()
         tracks = self._joined(tracking)
         self._tell_faults(tracking)
-        self.report.status("Looking at the camera's move")
-        verdict = self._verdict(tracking.tracks)
-        if self._is_tripod(verdict):
+        self.report.status("Solving the camera")
+        verdict, moving = self._named_and_solved(tracking.tracks, tracks)
+        if moving is None:
             return self._tripod(tracks, verdict.reason)
-        return self._moving(tracks, verdict)
+        return self._moving(moving, tracks, verdict)
 
     def refined(self) -> Solution:
         """Adjusts the prior solve to the edited tracks. Raises SolveError without one."""
@@ -130,10 +135,47 @@ class _Run:
         self.record["join_seconds"] = round(time.process_time() - before, 3)
         return found.tracks
 
+    def _named_and_solved(self, plain: Tracks, tracks: Tracks) -> tuple[Verdict, Moving | None]:
+        """What kind of shot it is by the tracks as they are without joins, and its solve where the
+        camera travels.
+
+        Both are made side by side, as most cameras travel. Raises SolveError.
+        """
+        moving, trouble = None, None
+        with ThreadPoolExecutor(1, thread_name_prefix="kind") as thread:
+            naming = thread.submit(self._verdict, plain)
+            try:
+                if self.task.options.move != "tripod":
+                    moving = self._solved_unless(naming, tracks)
+            except _OtherKindError:
+                pass
+            except SolveError as error:
+                trouble = error
+            verdict = naming.result()
+        self._tell(verdict)
+        if self._is_tripod(verdict):
+            return verdict, None
+        if trouble is not None:
+            raise trouble
+        return verdict, moving
+
+    def _solved_unless(self, naming: Future[Verdict], tracks: Tracks) -> Moving:
+        """Raises _OtherKindError as soon as the shot is named as none of a traveling camera."""
+
+        def check() -> None:
+            self.report.check()
+            if naming.done() and (
+                self._refused(naming.result()) or self._is_tripod(naming.result())
+            ):
+                raise _OtherKindError
+
+        run = MovingSolve(self._marks(tracks), self._wish(), self.preset, check, tracks.manual)
+        return run.run()
+
     def _verdict(self, tracks: Tracks) -> Verdict:
-        """What kind of shot it is. Raises SolveError for one that holds no camera move."""
+        """What kind of shot it is."""
         task = self.task
-        before = time.process_time()
+        before = time.thread_time()
         verdict = classify(
             tracks,
             self.numbers,
@@ -144,13 +186,19 @@ class _Run:
             zoom=task.options.zoom,
         )
         self.record["shot"] = verdict.to_json()
-        self.record["kind_seconds"] = round(time.process_time() - before, 3)
-        plane_with_lens = verdict.kind is Kind.PLANAR and task.known_focal is not None
-        if verdict.refusal and not plane_with_lens:
+        self.record["kind_seconds"] = round(time.thread_time() - before, 3)
+        return verdict
+
+    def _refused(self, verdict: Verdict) -> bool:
+        plane_with_lens = verdict.kind is Kind.PLANAR and self.task.known_focal is not None
+        return bool(verdict.refusal) and not plane_with_lens
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Warns of doubts. Raises SolveError for a shot that holds no camera move."""
+        if self._refused(verdict):
             raise SolveError(verdict.refusal)
         self._warn(verdict.warning)
-        self._warn(verdict.against(task.options.move))
-        return verdict
+        self._warn(verdict.against(self.task.options.move))
 
     def _is_tripod(self, verdict: Verdict) -> bool:
         move = self.task.options.move
@@ -197,11 +245,8 @@ class _Run:
             record=self.record,
         )
 
-    def _moving(self, tracks: Tracks, verdict: Verdict) -> Solution:
-        self.report.status("Solving the camera")
+    def _moving(self, solved: Moving, tracks: Tracks, verdict: Verdict) -> Solution:
         marks = self._marks(tracks)
-        run = MovingSolve(marks, self._wish(), self.preset, self.report.check, tracks.manual)
-        solved = run.run()
         self.record.update(self._facts(solved))
         solution = self._delivered(solved.done, solved.keys, marks, tracks, verdict.reason)
         travel = diagnosis.travel_over_depth(solution.reconstruction)
