@@ -35,7 +35,7 @@ _WINDOW = Window(15, sparse=True)
 _SHUTTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the time from frame to frame that the shutter may be open."""
 
-_DIFFERENT = 2.0
+_DIFFERENT = 1.0
 """Working px between two streaks that have to be equalized."""
 
 _TELLING = 8.0
