@@ -134,13 +134,12 @@ def clip_figures(name: str, **options: Any) -> list[Figure]:
     told = ask("camera_ours", source.job(**options), LIMIT)
     how = described(told, source)
     error = _of(told, "mean_error")
-    figures = [
-        _registered(name, source, told),
-        at_most(f"{name}: mean error", error, "px", CLIP_ERROR, how),
-    ]
+    figures = [_registered(name, source, told)]
     if name in TRIPOD_CLIPS:
         tripod = float(told.get("motion") == Motion.TRIPOD.value)
         figures.append(at_least(f"{name}: solved as a tripod shot", tripod, "yes", 1, how))
+    else:
+        figures.append(at_most(f"{name}: mean error", error, "px", CLIP_ERROR, how))
     if source.poses:
         apart = 100 * _of(told, "path_error")
         figures.append(at_most(f"{name}: off the known path", apart, "cm", KITCHEN_PATH, how))

@@ -119,27 +119,40 @@ class References:
 
 def references(values: Floats, window: Window) -> References:
     """References of square patches (n, side + 2, side + 2): one sample of border for gradients."""
-    inside = window.inside
-    middle = values[:, 1:-1, 1:-1][:, inside]
-    across = (values[:, 1:-1, 2:] - values[:, 1:-1, :-2])[:, inside] / 2
-    down = (values[:, 2:, 1:-1] - values[:, :-2, 1:-1])[:, inside] / 2
+    middle, across, down = _gradients(values, window)
     x, y = window.samples.T / np.float32(window.radius)
     steepest = np.stack([across, down, across * x, across * y, down * x, down * y], axis=1)
     weights = window.weights
     level = middle - (middle @ weights)[:, None]
     variance = np.maximum(np.square(level) @ weights, 1e-6)
     gain = level * weights / variance[:, None]
-    steepest -= (steepest @ weights)[:, :, None]
-    steepest -= np.einsum("nkp,np->nk", steepest, gain)[:, :, None] * level[:, None]
-    step = _inverse_curvature(steepest, weights) @ (steepest * weights)
+    means, slopes = steepest @ weights, (steepest @ gain[:, :, None])[:, :, 0]
+    steepest -= means[:, :, None]
+    steepest -= slopes[:, :, None] * level[:, None]
+    weighted = steepest * weights
+    step = _inverse_curvature(weighted @ steepest.transpose(0, 2, 1)) @ weighted
     step[:, 2:] /= window.radius
     unit = np.sqrt(np.square(step[:, :2]).sum(axis=(1, 2)) / 2)
     design = np.concatenate([step, gain[:, None]], axis=1)
     return References(np.ascontiguousarray(design), np.sqrt(variance), unit)
 
 
-def _inverse_curvature(steepest: Floats, weights: Floats) -> Floats:
-    curvature = np.matmul(steepest * weights, steepest.transpose(0, 2, 1))
+def _gradients(values: Floats, window: Window) -> tuple[Floats, Floats, Floats]:
+    """The gray levels (n, p) of patches in a window, and how they change across and down."""
+    side = values.shape[2]
+    flat = values.reshape(len(values), side * values.shape[1])
+    rows, columns = np.nonzero(window.inside)
+    index = (rows + 1) * side + columns + 1
+
+    def at(offset: int) -> Floats:
+        return np.take(flat, index + offset, axis=1)
+
+    half = np.float32(0.5)
+    return at(0), (at(1) - at(-1)) * half, (at(side) - at(-side)) * half
+
+
+def _inverse_curvature(curvature: Floats) -> Floats:
+    """Inverses of matrices (n, 6, 6), damped in place."""
     diagonal = np.einsum("nkk->nk", curvature)
     floor = np.float32(1e-3) + np.float32(1e-4) * diagonal.mean(axis=1)
     diagonal += floor[:, None]
