@@ -183,6 +183,14 @@ def test_solves_what_it_is_made_for(shot, limit):
     assert found.jitter < 0.05
 
 
+@pytest.mark.parametrize("known", [None, 1100.0])
+def test_what_moves_far_does_not_lead_a_camera_that_hardly_travels(known):
+    """A third of the tracks move ten times as far as the camera: all of them together suit one
+    camera to a third of a px, those that hold still suit theirs to a tenth."""
+    made = shots.make(Shot(shots.slow, movers=0.35))
+    assert slip_of(solved(made, LensWish(known=known)), made).rms < 0.2
+
+
 def test_a_known_focal_length_is_kept(dolly):
     moving = solved(dolly, LensWish(known=1100.0))
     assert set(moving.done.scene.lens.focal.tolist()) == {1100.0}
@@ -304,6 +312,8 @@ def test_the_choice_of_tracks_is_spread_over_the_picture(dolly):
         ({"coverage": 0.1}, "poor", "holds tracks"),
         ({"slip": 5.0}, "poor", "slip of 5.0 px"),
         ({"unsolved": 0.4}, "fair", "no camera"),
+        ({"still": 0.5}, "fair", "Only 50% of what was tracked holds still"),
+        ({"still": 0.4}, "poor", "put masks"),
     ],
 )
 def test_a_grade_comes_with_advice(change, grade, word):

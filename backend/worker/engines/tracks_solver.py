@@ -273,7 +273,8 @@ class _Run:
             self.report,
         )
         diagnosis.refuse_stub(int(placed), len(model.points.ids), len(self.numbers))
-        figures = self._figures(done, keys)
+        figures = self._figures(done, keys, marks)
+        self.record["still"] = round(figures.still, 3)
         self.record["bridged"] = list(figures.bridged)
         self.record["expected_slip"] = round(figures.slip, 3)
         self.record["lens_sigmas"] = {name: float(value) for name, value in done.sigmas.items()}
@@ -299,7 +300,9 @@ class _Run:
             coverage=figures.coverage,
         )
 
-    def _figures(self, done: Finished, keys: tuple[int, ...] | list[int]) -> quality.Figures:
+    def _figures(
+        self, done: Finished, keys: tuple[int, ...] | list[int], marks: Marks
+    ) -> quality.Figures:
         counts = np.bincount(done.all_marks.frame, minlength=done.marks.frames)
         weak = done.scene.placed & (counts < _BRIDGED)
         halves = compared(done.marks, done.scene, done.freedom, keys, self.report.check)
@@ -312,6 +315,7 @@ class _Run:
             bridged=tuple(self.numbers[index] for index in np.flatnonzero(weak)),
             slip=halves.slip,
             unsolved=1 - float(done.scene.placed.sum()) / len(self.task.frames),
+            still=len(done.all_marks.track) / max(int(done.scene.placed[marks.frame].sum()), 1),
         )
 
     def _facts(self, solved: Moving) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .linear import Freedom
 from .marks import Flags, Marks
 from .placing import inlier_shares, moved_poses, resected, triangulated
 from .scene import Scene
-from .seeds import Pair, pairs, started
+from .seeds import Pair, calm_pairs, pairs, started
 from .window import Window, Windows
 
 SEED = 1
@@ -33,6 +33,10 @@ _GOOD = 3.0
 _LEAST_SHARE = 0.4
 _LEAST_POINTS = 15
 _CUTS = (8.0, 4.0)
+_LOSSES, _LOSS_SIGMAS = (0.2, 0.5), 2.5
+"""Px where the loss turns over, between those and so many times what marks are expected to be off
+by: a wide one takes a camera that suits what holds still and what moves alike, half well."""
+
 _FEW = 5
 _WINDOW, _AROUND = 10, 40
 """Keyframes that are adjusted together while a scene grows, and those that may hold their points:
@@ -48,9 +52,9 @@ _SURE, _EXPLAINED = 0.03, 0.6
 """Relative standard deviation of the focal length, and share of marks explained, of a mapping that
 no other need be held against."""
 
-_MOST, _NEARLY_ALL = 0.7, 0.9
-"""Share of marks explained from which no other start is tried: with the focal length given, and
-with one for each frame."""
+_NEARLY_ALL, _ZOOMS = 0.75, 0.9
+"""Share of marks explained without which a mapping leaves doubt, and with which one with a focal
+length for each frame leaves none."""
 
 _LONG = 48
 """Keyframes from which a shot is long: its start is chosen on a stretch of so many."""
@@ -58,6 +62,10 @@ _LONG = 48
 _CLEAN, _EXPECTED = 0.00012, 1.6
 """Of the longer side (0.15 px at 1280), and of what the marks are expected to be off by, that they
 are at the median in a clean mapping (measured: 1.0 to 1.25 of it)."""
+
+_CALM_STARTS, _CALM_TRIES, _BETTER = 6, 2, 1.5
+"""Starts that a mapping which leaves doubt is held against, how many of them are grown at most, and
+by how much such a start must suit its frames better."""
 
 _USUAL = 0.15
 """How much less a start is worth the further its focal length is from the picture's width."""
@@ -150,6 +158,7 @@ class Mapper:
         self.guesses, self.freedom, self.settings = guesses, freedom, settings
         self.check = check
         self.thorough = freedom.zoom
+        self.loss = float(np.clip(_LOSS_SIGMAS * marks.sigma, *_LOSSES))
 
     def best(self, others: Sequence[Freedom] = (), floor: float = 0.0) -> Mapped | None:
         """The best of several starts grown, None where none holds.
@@ -195,7 +204,30 @@ class Mapper:
                 best = found
             if best and best.clean:
                 break
+        return best if best is None or best.clean else self._doubted(best)
+
+    def _doubted(self, best: Mapped) -> Mapped:
+        """Holds a mapping that leaves doubt against starts on tracks that hold still for certain:
+        things that move by themselves may have led it."""
+        self.freedom = best.freedom
+        focal = float(best.scene.lens.focal[best.start.pair.first])
+        guess = replace(best.start.guess, focal=focal)
+        grown = 0
+        for pair in self._apart(calm_pairs(self.marks, self.keys), _CALM_STARTS):
+            start = self._start(pair, guess, 2 * self.loss)
+            if start is None or not self._beats(start, best):
+                continue
+            mapped = self._measured(self._grow(start), start)
+            best, grown = max(best, mapped, key=lambda one: one.merit), grown + 1
+            if best.clean or grown == _CALM_TRIES:
+                break
         return best
+
+    def _beats(self, start: Start, best: Mapped) -> bool:
+        """Whether a start suits its frames clearly better than a mapping does."""
+        seen = self.marks.only(start.scene.placed[self.marks.frame])
+        share, error = _within(seen, best.scene)
+        return start.explained / (_NOISE + start.error) > _BETTER * share / (_NOISE + error)
 
     def _best_of(self, starts: Sequence[Start], floor: float) -> Mapped | None:
         best: Mapped | None = None
@@ -225,10 +257,10 @@ class Mapper:
             return False
         if self.thorough:
             exact = mapped.error < self._clean
-            return exact and mapped.explained > _NEARLY_ALL
+            return exact and mapped.explained > _ZOOMS
         freedom = self.freedom
         if not freedom.focal:
-            return mapped.explained > _MOST
+            return True
         part = self.marks.only(scene.usable(self.marks))
         cost = float((np.minimum(scene.errors(part), _GOOD) ** 2).sum())
         settled = Adjusted(scene, cost, len(part.track), 0)
@@ -245,17 +277,14 @@ class Mapper:
         """Whether a start may lead elsewhere than those before it."""
         if best is None or not best.scene.placed[self.keys].all():
             return True
-        # With the focal length given, starts differ by what they began on: it may have moved.
-        distinct = not self.freedom.focal or all(
-            abs(np.log(start.focal / focal)) > _DISTINCT for focal in tried
-        )
+        distinct = all(abs(np.log(start.focal / focal)) > _DISTINCT for focal in tried)
         width = self.marks.width
         return distinct and start.merit(width) > _WORTH * first.merit(width)
 
     def _measured(self, scene: Scene, start: Start) -> Mapped:
         share, error, merit = fit_of(self.marks, scene)
         mapped = Mapped(scene, start, self.freedom, share, error, merit)
-        clean = error < self._clean and self._sure(mapped)
+        clean = error < self._clean and share > _NEARLY_ALL and self._sure(mapped)
         return replace(mapped, clean=clean)
 
     def _starts(self) -> list[Start]:
@@ -276,29 +305,29 @@ class Mapper:
 
     def _candidates(self) -> list[Pair]:
         """The best pairs, no two of them nearly the same."""
+        return self._apart(pairs(self.marks, self.keys), self.settings.starts)
+
+    def _apart(self, found: Sequence[Pair], count: int) -> list[Pair]:
+        """The first so many pairs, those left out that are nearly one before."""
         chosen: list[Pair] = []
-        for pair in pairs(self.marks, self.keys):
+        for pair in found:
             near = [abs(pair.first - c.first) + abs(pair.second - c.second) for c in chosen]
             if not near or min(near) > max(1, (pair.second - pair.first) // 3):
                 chosen.append(pair)
-            if len(chosen) == self.settings.starts:
+            if len(chosen) == count:
                 break
         return chosen
 
-    def _start(self, pair: Pair, guess: Guess) -> Start | None:
+    def _start(self, pair: Pair, guess: Guess, loss: float = 1.0) -> Start | None:
         scene = started(self.marks, pair, Lens.fixed(guess.focal, self.marks.frames), SEED)
         if scene is None:
             return None
         scene = self._between(scene, pair)
-        scene = self._adjust(scene, guess, 12, loss=1.0)
+        scene = self._adjust(scene, guess, 12, loss)
         scene = _without_strays(self.marks, scene, _CUTS[0])
         scene = self._adjust(scene, guess, 6)
-        seen = self.marks.only(scene.placed[self.marks.frame])
-        errors = np.where(scene.known[seen.track], scene.errors(seen), np.inf)
-        good = errors < _GOOD / 2
-        if not good.any():
-            return None
-        return Start(scene, pair, guess, float(good.mean()), float(np.median(errors[good])))
+        share, error = _within(self.marks.only(scene.placed[self.marks.frame]), scene)
+        return Start(scene, pair, guess, share, error) if share else None
 
     def _between(self, scene: Scene, pair: Pair) -> Scene:
         """Places the keyframes between the pair's, on the line between its poses first."""
@@ -312,7 +341,7 @@ class Mapper:
         return triangulated(self.marks, scene, np.ones(self.marks.tracks, dtype=np.bool_), 2.0)
 
     def _adjust(
-        self, scene: Scene, guess: Guess, iterations: int, loss: float = 0.5, damping: float = 1e-4
+        self, scene: Scene, guess: Guess, iterations: int, loss: float = 0.0, damping: float = 1e-4
     ) -> Scene:
         freedom = self.freedom
         count = int(scene.placed.sum())
@@ -322,7 +351,7 @@ class Mapper:
                 freedom, radial=0, ratio=False, zoom=False, focal=freedom.focal and count > 2
             )
         prior = None if guess.fixed else guess.prior
-        settings = Settings(iterations, loss, 1e-4, prior, damping, exact=True)
+        settings = Settings(iterations, loss or self.loss, 1e-4, prior, damping, exact=True)
         return adjusted(self.marks, scene, freedom, settings, self.check).scene
 
     def _grow(self, start: Start) -> Scene:
@@ -395,8 +424,15 @@ class Mapper:
         off stay."""
         held = ~np.isin(window.frames, near)
         freedom = replace(self.freedom, radial=0, zoom=False, focal=False, ratio=False)
-        settings = Settings(2, 0.5, 1e-4, exact=True)
+        settings = Settings(2, self.loss, 1e-4, exact=True)
         return adjusted(window.marks, part, freedom, settings, self.check, held).scene
+
+
+def _within(marks: Marks, scene: Scene) -> tuple[float, float]:
+    """The share of the marks within reach of their points, and their median error in px."""
+    errors = np.where(scene.known[marks.track], scene.errors(marks), np.inf)
+    good = errors < _GOOD / 2
+    return float(good.mean()), float(np.median(errors[good])) if good.any() else np.inf
 
 
 def _accepted(marks: Marks, scene: Scene, frames: Flags) -> Scene:

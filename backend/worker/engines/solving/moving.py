@@ -194,9 +194,6 @@ class MovingSolve:
         if freedom.zoom:
             settings = replace(settings, tries=6)
         guesses = self.wish.guesses(self.marks.width)
-        if self.wish.known:
-            # One focal length instead of several leaves time for more pairs.
-            settings = replace(settings, starts=3 * settings.starts, tries=2 * settings.tries)
         return Mapper(thin, keys, guesses, freedom, settings, self.check)
 
     def _with_lens(self, mapped: Mapped) -> tuple[Scene, Freedom, LensFinding | None]:

@@ -32,11 +32,16 @@ COVERAGE_FAIR, COVERAGE_POOR = 0.35, 0.15
 UNSOLVED_FAIR, UNSOLVED_POOR = 0.0, 0.5
 """More than this share of the plate's frames without a camera."""
 
+STILL_FAIR, STILL_POOR = 0.6, 0.45
+"""Share of the marks that hold still (measured: rendered plates 0.92 to 0.99, a walk with an actor
+over a third of the picture 0.73)."""
+
 
 @dataclass(frozen=True)
 class Figures:
     """What a grade is made from; `bridged` frames rest on few marks, `slip` (px) is what halves of
-    the tracks say (halves.py), `unsolved` is the share of the plate's frames without a camera."""
+    the tracks say (halves.py), `unsolved` is the share of the plate's frames without a camera,
+    `still` that of the marks which the solve explains."""
 
     focal_sigma: float
     parallax: float
@@ -45,6 +50,7 @@ class Figures:
     bridged: tuple[int, ...]
     slip: float = 0.0
     unsolved: float = 0.0
+    still: float = 1.0
 
 
 def graded(figures: Figures, focal_given: bool) -> tuple[Grade, tuple[str, ...]]:
@@ -79,6 +85,11 @@ def graded(figures: Figures, focal_given: bool) -> tuple[Grade, tuple[str, ...]]
             _level(-figures.coverage, -COVERAGE_FAIR, -COVERAGE_POOR),
             f"Only {figures.coverage:.0%} of the picture holds tracks: add some by hand where "
             "there are none, or try -q high.",
+        ),
+        (
+            _level(-figures.still, -STILL_FAIR, -STILL_POOR),
+            f"Only {figures.still:.0%} of what was tracked holds still with this camera, which may "
+            "have followed something that moves: put masks over what does.",
         ),
         (
             _level(figures.unsolved, UNSOLVED_FAIR, UNSOLVED_POOR),

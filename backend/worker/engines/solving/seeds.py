@@ -22,7 +22,13 @@ from .scene import Scene
 _STEPS = (1, 2, 3, 4, 6, 8, 11, 15)
 _LEAST_SHARED = 30
 _FIT_STEPS = 3
-_ERROR = 1.5
+_ERRORS, _SIGMAS = (0.3, 1.5), 6.0
+"""Px that a track may miss its epipolar line by, between those and so many times what it is
+expected to be off by: more would let what moves by itself tell where the camera went."""
+
+_CALM = 60.0
+"""Percent of the tracks of a pair, those that a plane explains best, that nearly all hold still."""
+
 _LEAST_INLIERS = 20
 
 
@@ -54,6 +60,22 @@ def pairs(marks: Marks, keys: Sequence[int]) -> list[Pair]:
             if pair is not None:
                 found.append(pair)
     return sorted(found, key=lambda pair: pair.merit, reverse=True)
+
+
+def calm_pairs(marks: Marks, keys: Sequence[int]) -> list[Pair]:
+    """Pairs of `keys` without the tracks that move most against the rest, the widest pairs first.
+
+    Where the camera travels little, what moves by itself moves most.
+    """
+    found = [pair for pair in pairs(marks, keys) if len(pair.shared) >= 2 * _LEAST_SHARED]
+    found.sort(key=lambda pair: pair.second - pair.first, reverse=True)
+    return [_calm(pair, marks.size) for pair in found]
+
+
+def _calm(pair: Pair, size: float) -> Pair:
+    residuals = plane_residuals(pair.here, pair.there, size)
+    calm = residuals <= np.percentile(residuals, _CALM)
+    return replace(pair, shared=pair.shared[calm], here=pair.here[calm], there=pair.there[calm])
 
 
 def _pair(marks: Marks, seen: list[Integers], first: int, second: int) -> Pair | None:
@@ -93,9 +115,10 @@ def started(marks: Marks, pair: Pair, lens: Lens, seed: int) -> Scene | None:
     every = np.full(len(pair.shared), focal)
     here = lens.rays(pair.here.copy(), every)[:, :2]
     there = lens.rays(pair.there.copy(), np.full(len(every), lens.focal[pair.second]))[:, :2]
+    error = float(np.clip(_SIGMAS * marks.sigma, *_ERRORS))
     cv2.setRNGSeed(seed)
     essential, inliers = cv2.findEssentialMat(
-        here, there, np.eye(3), cv2.USAC_MAGSAC, 0.999, _ERROR / focal
+        here, there, np.eye(3), cv2.USAC_MAGSAC, 0.999, error / focal
     )
     if essential is None or essential.shape != (3, 3) or int(inliers.sum()) < _LEAST_INLIERS:
         return None
