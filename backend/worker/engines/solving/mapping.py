@@ -193,6 +193,7 @@ class Mapper:
         """The best over all keyframes."""
         starts = self._starts()
         best: Mapped | None = None
+        asked = False
         for freedom in (self.freedom, *others):
             self.freedom = freedom
             found = self._best_of(starts, floor)
@@ -202,9 +203,11 @@ class Mapper:
                 starts = [first, *(start for start in starts if start is not first)]
             if found and (best is None or found.merit > _PREFERRED * best.merit):
                 best = found
-            if best and best.clean:
+            if best and best.explained < _NEARLY_ALL and not asked:
+                best, asked = self._doubted(best), True
+            if best and self._exact(best):
                 break
-        return best if best is None or best.clean else self._doubted(best)
+        return best if best is None or asked or best.clean else self._doubted(best)
 
     def _doubted(self, best: Mapped) -> Mapped:
         """Holds a mapping that leaves doubt against starts on tracks that hold still for certain:
@@ -266,6 +269,10 @@ class Mapper:
         settled = Adjusted(scene, cost, len(part.track), 0)
         return relative_sigmas(self.marks, settled, freedom, 0.5)["focal"] < _SURE
 
+    def _exact(self, mapped: Mapped) -> bool:
+        """Whether what is explained is off by noise alone, and all is placed."""
+        return mapped.error < self._clean and self._sure(mapped)
+
     @property
     def _clean(self) -> float:
         """Px under which the median error is that of clean marks."""
@@ -284,8 +291,7 @@ class Mapper:
     def _measured(self, scene: Scene, start: Start) -> Mapped:
         share, error, merit = fit_of(self.marks, scene)
         mapped = Mapped(scene, start, self.freedom, share, error, merit)
-        clean = error < self._clean and share > _NEARLY_ALL and self._sure(mapped)
-        return replace(mapped, clean=clean)
+        return replace(mapped, clean=share > _NEARLY_ALL and self._exact(mapped))
 
     def _starts(self) -> list[Start]:
         """Starts over pairs and focal lengths, the best first."""
