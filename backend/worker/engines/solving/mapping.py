@@ -222,7 +222,7 @@ class Mapper:
                 continue
             mapped = self._measured(self._grow(start), start)
             best, grown = max(best, mapped, key=lambda one: one.merit), grown + 1
-            if best.clean or grown == _CALM_TRIES:
+            if self._exact(best) or grown == _CALM_TRIES:
                 break
         return best
 
