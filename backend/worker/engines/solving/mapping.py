@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....camera import Array, Integers, rotations_from_vectors, vectors_from_rotations
+from ....camera import Integers
 from .bundle import Adjusted, Check, Settings, adjusted
+from .guessed_poses import interpolated, nearest_pose
 from .lens import Lens
 from .lens_choice import relative_sigmas
 from .linear import Freedom
@@ -347,7 +348,12 @@ class Mapper:
         return triangulated(self.marks, scene, np.ones(self.marks.tracks, dtype=np.bool_), 2.0)
 
     def _adjust(
-        self, scene: Scene, guess: Guess, iterations: int, loss: float = 0.0, damping: float = 1e-4
+        self,
+        scene: Scene,
+        guess: Guess,
+        iterations: int,
+        loss: float | None = None,
+        damping: float = 1e-4,
     ) -> Scene:
         freedom = self.freedom
         count = int(scene.placed.sum())
@@ -438,7 +444,9 @@ def _within(marks: Marks, scene: Scene) -> tuple[float, float]:
     """The share of the marks within reach of their points, and their median error in px."""
     errors = np.where(scene.known[marks.track], scene.errors(marks), np.inf)
     good = errors < _GOOD / 2
-    return float(good.mean()), float(np.median(errors[good])) if good.any() else np.inf
+    if not good.any():
+        return 0.0, np.inf
+    return float(good.mean()), float(np.median(errors[good]))
 
 
 def _accepted(marks: Marks, scene: Scene, frames: Flags) -> Scene:
@@ -465,36 +473,3 @@ def fit_of(marks: Marks, scene: Scene) -> tuple[float, float, float]:
     share = float(good.sum()) / max(len(marks.track), 1)
     placed = float(scene.placed[np.unique(marks.frame)].mean())
     return share, error, placed**2 * share / (_NOISE + error)
-
-
-def nearest_pose(scene: Scene, frame: int) -> Scene:
-    """The scene with the frame standing where its nearest placed neighbor does."""
-    placed = np.flatnonzero(scene.placed)
-    near = placed[np.argmin(np.abs(placed - frame))]
-    rotation, translation = scene.rotation.copy(), scene.translation.copy()
-    rotation[frame], translation[frame] = rotation[near], translation[near]
-    focal = scene.lens.focal.copy()
-    focal[frame] = focal[near]
-    lens = replace(scene.lens, focal=focal)
-    return replace(scene, rotation=rotation, translation=translation, lens=lens)
-
-
-def interpolated(scene: Scene, frames: Flags) -> Scene:
-    """The scene with poses of `frames` (f,) on the line between their placed neighbors', or where
-    the nearest stands beyond them."""
-    placed, wanted = np.flatnonzero(scene.placed), np.flatnonzero(frames)
-    after = np.searchsorted(placed, wanted).clip(0, len(placed) - 1)
-    before = np.maximum(np.searchsorted(placed, wanted, side="right") - 1, 0)
-    a, b = placed[before], placed[after]
-    part = np.clip((wanted - a) / np.maximum(b - a, 1), 0, 1)[:, None]
-    turn = vectors_from_rotations(scene.rotation[b] @ np.swapaxes(scene.rotation[a], 1, 2))
-    rotation, translation = scene.rotation.copy(), scene.translation.copy()
-    rotation[wanted] = rotations_from_vectors(part * turn) @ scene.rotation[a]
-    centers: Array = scene.centers
-    center = centers[a] * (1 - part) + centers[b] * part
-    translation[wanted] = -np.einsum("fij,fj->fi", rotation[wanted], center)
-    focal = scene.lens.focal.copy()
-    if scene.lens.zooms:
-        focal[wanted] = np.exp(np.interp(wanted, placed, np.log(focal[placed])))
-    lens = replace(scene.lens, focal=focal)
-    return replace(scene, rotation=rotation, translation=translation, lens=lens)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ....camera import Integers
 from .bundle import Adjusted, Check, Settings, adjusted
+from .guessed_poses import interpolated, nearest_pose
 from .linear import Freedom
-from .mapping import SEED, interpolated, nearest_pose
+from .mapping import SEED
 from .marks import Flags, Marks, of_frame
 from .placing import inlier_shares, moved_poses, resected, triangulated
 from .scene import Scene
