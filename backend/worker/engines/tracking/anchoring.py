@@ -43,6 +43,10 @@ _BLOCK = 256
 
 _THREADS = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="register")
 
+_REACH = 0.7
+"""Of a patch's radius, standard deviation of its Gaussian: a wide one finds it more exactly, a
+narrow one holds where depth changes beside it."""
+
 _DAMPING = 0.02
 """Of the affine part, over the mean of its curvature."""
 
@@ -78,7 +82,7 @@ class Window:
 
     @cached_property
     def weights(self) -> Floats:
-        reach = 0.55 * self.radius
+        reach = _REACH * self.radius
         weights: Floats = np.exp(-np.square(self.samples).sum(1) / (2 * reach**2))
         return np.asarray(weights / weights.sum(), dtype=np.float32)
 

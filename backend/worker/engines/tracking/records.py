@@ -49,7 +49,7 @@ class TrackSettings:
     redetect: int = 4
     window: int = 11
     levels: int = 3
-    radius: int = 10
+    radius: int = 11
     forward_backward: float = 0.4
     correlation: float = 0.75
     renew: float = 0.85
