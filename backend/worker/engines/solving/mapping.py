@@ -53,9 +53,9 @@ _SURE, _EXPLAINED = 0.03, 0.6
 """Relative standard deviation of the focal length, and share of marks explained, of a mapping that
 no other need be held against."""
 
-_NEARLY_ALL, _ZOOMS = 0.75, 0.9
-"""Share of marks explained without which a mapping leaves doubt, and with which one with a focal
-length for each frame leaves none."""
+_NEARLY_ALL, _ALL = 0.75, 0.9
+"""Share of marks explained without which a mapping leaves doubt, and with which a start, or a
+mapping with a focal length for each frame, leaves none."""
 
 _LONG = 48
 """Keyframes from which a shot is long: its start is chosen on a stretch of so many."""
@@ -261,7 +261,7 @@ class Mapper:
             return False
         if self.thorough:
             exact = mapped.error < self._clean
-            return exact and mapped.explained > _ZOOMS
+            return exact and mapped.explained > _ALL
         freedom = self.freedom
         if not freedom.focal:
             return True
@@ -295,7 +295,7 @@ class Mapper:
         return replace(mapped, clean=share > _NEARLY_ALL and self._exact(mapped))
 
     def _starts(self) -> list[Start]:
-        """Starts over pairs and focal lengths, the best first."""
+        """Starts over pairs and focal lengths, the best first; no more once one leaves no doubt."""
         starts: list[Start] = []
         guesses = list(self.guesses)
         width = self.marks.width
@@ -306,6 +306,8 @@ class Mapper:
                 if found is not None:
                     starts.append(found)
             starts.sort(key=lambda start: start.merit(width), reverse=True)
+            if starts and starts[0].explained > _ALL and starts[0].error < self._clean:
+                break
             if starts and not starts[0].guess.fixed and not self.thorough:
                 guesses = [replace(starts[0].guess, focal=starts[0].focal)]
         return starts

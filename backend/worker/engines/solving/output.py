@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _FARTHEST = 300.0
 _COLOR_FRAMES = 8
 _FRAMES_A_COLOR = 50
 _GREY = 128
+_READERS = 2
 
 
 def cloud(scene: Scene, marks: Marks) -> Flags:
@@ -102,23 +104,35 @@ def point_colors(
     track, frame (m,) and pixel (m, 2) of the plate are its marks.
     """
     colors = np.full((tracks, 3), _GREY, dtype=np.uint8)
+    chosen = _color_frames(track, frame, tracks, len(images))
+    with ThreadPoolExecutor(_READERS) as threads:
+        pictures = threads.map(read_colors, [images[number] for number, _index in chosen])
+        for (_number, index), picture in zip(chosen, pictures, strict=True):
+            report.check()
+            if picture is not None:
+                column, row = pixel[index].astype(np.int64).T
+                column = column.clip(0, picture.shape[1] - 1)
+                row = row.clip(0, picture.shape[0] - 1)
+                colors[track[index]] = picture[row, column]
+    return colors
+
+
+def _color_frames(
+    track: Integers, frame: Integers, tracks: int, images: int
+) -> list[tuple[int, Integers]]:
+    """A few frames that show all tracks or most, and the marks in each that color one."""
+    chosen = []
     waiting = np.ones(len(track), dtype=np.bool_)
-    for _ in range(_COLOR_FRAMES + len(images) // _FRAMES_A_COLOR):
+    for _ in range(_COLOR_FRAMES + images // _FRAMES_A_COLOR):
         if not waiting.any():
             break
-        report.check()
-        number = int(np.argmax(np.bincount(frame[waiting], minlength=len(images))))
+        number = int(np.argmax(np.bincount(frame[waiting], minlength=images)))
         index = np.flatnonzero(waiting & (frame == number))
-        picture = read_colors(images[number])
-        if picture is not None:
-            column, row = pixel[index].astype(np.int64).T
-            column = column.clip(0, picture.shape[1] - 1)
-            row = row.clip(0, picture.shape[0] - 1)
-            colors[track[index]] = picture[row, column]
+        chosen.append((number, index))
         done = np.zeros(tracks, dtype=np.bool_)
         done[track[index]] = True
         waiting &= ~done[track]
-    return colors
+    return chosen
 
 
 def with_errors(tracks: Tracks, scene: Scene, marks: Marks) -> Tracks:
