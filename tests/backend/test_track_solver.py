@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from backend.solve import Grade, Motion
 from backend.stages import ColmapOptions
 from backend.tracks import UNUSED, TrackEdits
 from backend.worker.engines import Prior, Solution, SolveInput
+from backend.worker.engines.solving.moving import MovingSolve
 from backend.worker.engines.tracks_solver import TrackSolver
 from tests.backend import textured_room as rooms
 
@@ -120,6 +122,7 @@ def test_what_is_handed_out_hangs_together(solution):
     assert used.mean() > 0.7
     assert np.median(tracks.errors[used]) < 0.3
     assert len(np.unique(model.points.colors, axis=0)) > 20
+    assert 0.8 < solution.record["still"] <= 1
 
 
 def test_refining_takes_the_edits_to_heart(solution, frames, true, tmp_path):
@@ -176,6 +179,21 @@ def test_a_still_picture_is_refused(frames, tmp_path):
         noisy = np.clip(first + random.normal(0, 2, first.shape), 0, 255).astype(np.uint8)
         still[number] = tmp_path / f"frame_{number:04d}.png"
         assert cv2.imwrite(str(still[number]), noisy)
+    with pytest.raises(SolveError, match="stands still"):
+        TrackSolver().solve(task_of(still, tmp_path), Told())
+
+
+def test_a_solve_is_dropped_once_the_shot_is_named_otherwise(frames, tmp_path, monkeypatch):
+    """A solve that never ends by itself, of a shot whose picture stands still."""
+    give_up = time.monotonic() + 60
+
+    def endless(solve):
+        while time.monotonic() < give_up:
+            solve.check()
+        raise AssertionError("nothing stopped the solve")
+
+    monkeypatch.setattr(MovingSolve, "run", endless)
+    still = dict.fromkeys(range(1, 13), frames[1])
     with pytest.raises(SolveError, match="stands still"):
         TrackSolver().solve(task_of(still, tmp_path), Told())
 

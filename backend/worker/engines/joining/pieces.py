@@ -102,8 +102,8 @@ def _breaks(tracking: Tracking, numbers: Sequence[int]) -> list[int]:
     if not len(tracks.ids):
         # Nothing lasts: either there is nothing to track, or there is, in each frame anew.
         plenty = np.append(False, faults.features[:-1] >= _PLENTY)
-        found = faults.frames[plenty & (faults.survival < _NONE)].tolist()
-        return [frame for frame in found if frame in set(numbers)]
+        others = faults.frames[plenty & (faults.survival < _NONE)]
+        return sorted({*others.tolist()} & {*numbers})
     starts = np.searchsorted(tracks.track, np.arange(len(tracks.ids)))
     ends = np.append(starts[1:], len(tracks.track)) - 1
     first = np.searchsorted(numbers, tracks.frame[starts])

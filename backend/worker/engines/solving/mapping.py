@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .linear import Freedom
 from .marks import Flags, Marks
 from .placing import inlier_shares, moved_poses, resected, triangulated
 from .scene import Scene
-from .seeds import Pair, calm_pairs, pairs, started
+from .seeds import Pair, calm, pairs, started, widest
 from .window import Window, Windows
 
 SEED = 1
@@ -171,12 +172,16 @@ class Mapper:
         led = self._led(others, floor) if len(self.keys) > _LONG else None
         return self._best(others, floor) if led is None else led
 
+    @cached_property
+    def _pairs(self) -> list[Pair]:
+        return pairs(self.marks, self.keys)
+
     def _led(self, others: Sequence[Freedom], floor: float) -> Mapped | None:
         """What is best on a stretch of a long shot, grown over all of it: the shot is then mapped
         once. None where that does not reach every keyframe."""
-        first = next(iter(pairs(self.marks, self.keys)), None)
-        if first is None:
+        if not self._pairs:
             return None
+        first = self._pairs[0]
         begin = min(max(self.keys.index(first.first) - _LONG // 2, 0), len(self.keys) - _LONG)
         part = self._on(self.keys[begin : begin + _LONG], self.freedom)
         found = part.best(others, floor)
@@ -217,8 +222,8 @@ class Mapper:
         focal = float(best.scene.lens.focal[best.start.pair.first])
         guess = replace(best.start.guess, focal=focal)
         grown = 0
-        for pair in self._apart(calm_pairs(self.marks, self.keys), _CALM_STARTS):
-            start = self._start(pair, guess, 2 * self.loss)
+        for pair in self._apart(widest(self._pairs), _CALM_STARTS):
+            start = self._start(calm(pair, self.marks.size), guess, 2 * self.loss)
             if start is None or not self._beats(start, best):
                 continue
             mapped = self._measured(self._grow(start), start)
@@ -314,7 +319,7 @@ class Mapper:
 
     def _candidates(self) -> list[Pair]:
         """The best pairs, no two of them nearly the same."""
-        return self._apart(pairs(self.marks, self.keys), self.settings.starts)
+        return self._apart(self._pairs, self.settings.starts)
 
     def _apart(self, found: Sequence[Pair], count: int) -> list[Pair]:
         """The first so many pairs, those left out that are nearly one before."""

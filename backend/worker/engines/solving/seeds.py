@@ -62,20 +62,18 @@ def pairs(marks: Marks, keys: Sequence[int]) -> list[Pair]:
     return sorted(found, key=lambda pair: pair.merit, reverse=True)
 
 
-def calm_pairs(marks: Marks, keys: Sequence[int]) -> list[Pair]:
-    """Pairs of `keys` without the tracks that move most against the rest, the widest pairs first.
-
-    Where the camera travels little, what moves by itself moves most.
-    """
-    found = [pair for pair in pairs(marks, keys) if len(pair.shared) >= 2 * _LEAST_SHARED]
-    found.sort(key=lambda pair: pair.second - pair.first, reverse=True)
-    return [_calm(pair, marks.size) for pair in found]
+def widest(found: Sequence[Pair]) -> list[Pair]:
+    """Pairs with plenty in common, those the farthest apart first."""
+    rich = [pair for pair in found if len(pair.shared) >= 2 * _LEAST_SHARED]
+    return sorted(rich, key=lambda pair: pair.second - pair.first, reverse=True)
 
 
-def _calm(pair: Pair, size: float) -> Pair:
+def calm(pair: Pair, size: float) -> Pair:
+    """The pair without the tracks that move most against the rest: where the camera travels little,
+    what moves by itself moves most."""
     residuals = plane_residuals(pair.here, pair.there, size)
-    calm = residuals <= np.percentile(residuals, _CALM)
-    return replace(pair, shared=pair.shared[calm], here=pair.here[calm], there=pair.there[calm])
+    still = residuals <= np.percentile(residuals, _CALM)
+    return replace(pair, shared=pair.shared[still], here=pair.here[still], there=pair.there[still])
 
 
 def _pair(marks: Marks, seen: list[Integers], first: int, second: int) -> Pair | None:
