@@ -6,7 +6,7 @@ Several starts are tried, with several focal lengths where none is known; the be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -139,6 +139,14 @@ class Mapped:
     clean: bool = False
 
 
+Leaves = Callable[[Mapped, Marks], bool]
+"""Whether a mapping that leaves doubt need not be held against others, given its marks."""
+
+
+def _never(_mapped: Mapped, _marks: Marks) -> bool:
+    return False
+
+
 class Mapper:
     """Maps the keyframes `keys` of `marks`, which should be a well spread choice of tracks."""
 
@@ -162,21 +170,24 @@ class Mapper:
         self.thorough = freedom.zoom
         self.loss = float(np.clip(_LOSS_SIGMAS * marks.sigma, *_LOSSES))
 
-    def best(self, others: Sequence[Freedom] = (), floor: float = 0.0) -> Mapped | None:
+    def best(
+        self, others: Sequence[Freedom] = (), floor: float = 0.0, leaves: Leaves = _never
+    ) -> Mapped | None:
         """The best of several starts grown, None where none holds.
 
         Where that leaves doubt, the starts are grown with each of `others` too: a lens that bends
         much is only found when it may, and a slight move only when it may not. It is given up
-        when the first few have less merit than `floor`.
+        when the first few have less merit than `floor`. What still leaves doubt is held against
+        calmer starts, unless `leaves` says that it is not worth it.
         """
-        led = self._led(others, floor) if len(self.keys) > _LONG else None
-        return self._best(others, floor) if led is None else led
+        led = self._led(others, floor, leaves) if len(self.keys) > _LONG else None
+        return self._best(others, floor, leaves) if led is None else led
 
     @cached_property
     def _pairs(self) -> list[Pair]:
         return pairs(self.marks, self.keys)
 
-    def _led(self, others: Sequence[Freedom], floor: float) -> Mapped | None:
+    def _led(self, others: Sequence[Freedom], floor: float, leaves: Leaves) -> Mapped | None:
         """What is best on a stretch of a long shot, grown over all of it: the shot is then mapped
         once. None where that does not reach every keyframe."""
         if not self._pairs:
@@ -184,7 +195,7 @@ class Mapper:
         first = self._pairs[0]
         begin = min(max(self.keys.index(first.first) - _LONG // 2, 0), len(self.keys) - _LONG)
         part = self._on(self.keys[begin : begin + _LONG], self.freedom)
-        found = part.best(others, floor)
+        found = part.best(others, floor, leaves)
         if found is None:
             return None
         whole = self._on(self.keys, found.freedom)
@@ -195,12 +206,27 @@ class Mapper:
     def _on(self, keys: Sequence[int], freedom: Freedom) -> Mapper:
         return Mapper(self.marks, keys, self.guesses, freedom, self.settings, self.check)
 
-    def _best(self, others: Sequence[Freedom], floor: float) -> Mapped | None:
-        """The best over all keyframes."""
-        starts = self._starts()
+    def _best(self, others: Sequence[Freedom], floor: float, leaves: Leaves) -> Mapped | None:
+        """The best over all keyframes: of the first start that leaves no doubt, or of all."""
+        freedoms = (self.freedom, *others)
+        starts = self._starts(hasty=True)
+        best, doubted = self._freed(starts, freedoms, floor)
+        hasty = any(map(self._certain, starts))
+        if hasty and (best is None or not self._sure(best)):
+            self.freedom = freedoms[0]
+            best, doubted = self._freed(self._starts(), freedoms, floor)
+        if best is None or doubted or best.clean or leaves(best, self.marks):
+            return best
+        return self._doubted(best)
+
+    def _freed(
+        self, starts: Sequence[Start], freedoms: Sequence[Freedom], floor: float
+    ) -> tuple[Mapped | None, bool]:
+        """The best with one freedom after the other, until one is exact; and whether it was held
+        against calmer starts on the way, as it is where it explains little."""
         best: Mapped | None = None
         asked = False
-        for freedom in (self.freedom, *others):
+        for freedom in freedoms:
             self.freedom = freedom
             found = self._best_of(starts, floor)
             if found is not None:
@@ -213,7 +239,7 @@ class Mapper:
                 best, asked = self._doubted(best), True
             if best and self._exact(best):
                 break
-        return best if best is None or asked or best.clean else self._doubted(best)
+        return best, asked
 
     def _doubted(self, best: Mapped) -> Mapped:
         """Holds a mapping that leaves doubt against starts on tracks that hold still for certain:
@@ -227,7 +253,7 @@ class Mapper:
             if start is None or not self._beats(start, best):
                 continue
             mapped = self._measured(self._grow(start), start)
-            best, grown = max(best, mapped, key=lambda one: one.merit), grown + 1
+            best, grown = max(best, mapped, key=_merit), grown + 1
             if self._exact(best) or grown == _CALM_TRIES:
                 break
         return best
@@ -299,23 +325,29 @@ class Mapper:
         mapped = Mapped(scene, start, self.freedom, share, error, merit)
         return replace(mapped, clean=share > _NEARLY_ALL and self._exact(mapped))
 
-    def _starts(self) -> list[Start]:
-        """Starts over pairs and focal lengths, the best first; no more once one leaves no doubt."""
+    def _starts(self, hasty: bool = False) -> list[Start]:
+        """Starts over pairs and focal lengths, the best first; no more pairs once one leaves no
+        doubt, and in haste no more focal lengths."""
         starts: list[Start] = []
         guesses = list(self.guesses)
-        width = self.marks.width
         for pair in self._candidates():
             for guess in guesses:
                 self.check()
                 found = self._start(pair, guess)
                 if found is not None:
                     starts.append(found)
-            starts.sort(key=lambda start: start.merit(width), reverse=True)
-            if starts and starts[0].explained > _ALL and starts[0].error < self._clean:
+                if hasty and starts and self._certain(starts[-1]):
+                    break
+            starts.sort(key=lambda start: start.merit(self.marks.width), reverse=True)
+            if starts and self._certain(starts[0]):
                 break
             if starts and not starts[0].guess.fixed and not self.thorough:
                 guesses = [replace(starts[0].guess, focal=starts[0].focal)]
         return starts
+
+    def _certain(self, start: Start) -> bool:
+        """Whether a start leaves no doubt."""
+        return start.explained > _ALL and start.error < self._clean
 
     def _candidates(self) -> list[Pair]:
         """The best pairs, no two of them nearly the same."""
@@ -445,6 +477,10 @@ class Mapper:
         freedom = replace(self.freedom, radial=0, zoom=False, focal=False, ratio=False)
         settings = Settings(2, self.loss, 1e-4, exact=True)
         return adjusted(window.marks, part, freedom, settings, self.check, held).scene
+
+
+def _merit(mapped: Mapped) -> float:
+    return mapped.merit
 
 
 def _within(marks: Marks, scene: Scene) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,6 +95,7 @@ class _Keyed:
     finding: LensFinding | None
     keys: tuple[int, ...]
     merit: float
+    clean: bool
 
 
 class MovingSolve:
@@ -108,6 +108,7 @@ class MovingSolve:
         self.always = always
         self.clock = Clock()
         self.zoom_gain = 0.0
+        self._zoomed: _Keyed | None = None
 
     def run(self) -> Moving:
         """Raises SolveError when no two frames start a scene."""
@@ -134,19 +135,14 @@ class MovingSolve:
 
         Raises SolveError when there is none.
         """
-        preset = self.preset
-        keys = choosing.keyframes(self.marks, preset.motion, preset.survival, preset.gap)
-        fixed = None
-        if self.wish.zoom != "zoom" or self.wish.known:
-            fixed = self._mapped(thin, keys, self.wish.freedom)
+        fixed = None if self.wish.zoom == "zoom" and not self.wish.known else self._fixed(thin)
+        zoomed = self._zoomed
+        if zoomed is not None and zoomed.clean:
+            return zoomed
         if fixed is not None and not self._may_zoom(fixed):
             return fixed
-        keys = choosing.keyframes(
-            self.marks, preset.motion, preset.survival, max(preset.gap // 2, 2)
-        )
-        freedom = replace(self.wish.freedom, zoom=True, smooth=SMOOTH)
-        floor = fixed.merit if fixed is not None else 0.0
-        zoomed = None if self._stays_fixed else self._mapped(thin, keys, freedom, floor)
+        if zoomed is None and not self._stays_fixed:
+            zoomed = self._with_zoom(thin, fixed.merit if fixed is not None else 0.0)
         if zoomed is None or (fixed is not None and zoomed.merit < _ZOOM_MERIT * fixed.merit):
             zoomed = fixed
         if zoomed is None:
@@ -157,18 +153,35 @@ class MovingSolve:
     def _stays_fixed(self) -> bool:
         return self.wish.zoom == "fixed" or self.wish.known is not None
 
-    def _mapped(
-        self, thin: Marks, keys: Sequence[int], freedom: Freedom, floor: float = 0.0
-    ) -> _Keyed | None:
-        """The scene of the keyframes with the lens they tell."""
-        mapper = self._mapper(thin, keys, freedom)
-        mapped = mapper.best(() if freedom.zoom else self.wish.others, floor)
-        self.clock.lap("zoom" if freedom.zoom else "map")
-        if mapped is None:
-            return None
+    def _fixed(self, thin: Marks) -> _Keyed | None:
+        """The keyframes' scene with one focal length; where that leaves doubt and a zoom suits the
+        plate, the scene with a zoom is found on the way, and may make this one needless."""
+
+        def zooms(mapped: Mapped, marks: Marks) -> bool:
+            self.clock.lap("map")
+            if not self._stays_fixed and self._gains(marks, mapped.scene, mapped.freedom):
+                self._zoomed = self._with_zoom(thin)
+            return self._zoomed is not None and self._zoomed.clean
+
+        mapper = self._mapper(thin, self.wish.freedom, self.preset.gap)
+        mapped = mapper.best(self.wish.others, leaves=zooms)
+        self.clock.lap("map")
+        needless = self._zoomed is not None and self._zoomed.clean
+        return None if mapped is None or needless else self._keyed_with_lens(mapper, mapped)
+
+    def _with_zoom(self, thin: Marks, floor: float = 0.0) -> _Keyed | None:
+        """The keyframes' scene with a focal length for each; they are closer than usual."""
+        freedom = replace(self.wish.freedom, zoom=True, smooth=SMOOTH)
+        mapper = self._mapper(thin, freedom, max(self.preset.gap // 2, 2))
+        mapped = mapper.best((), floor)
+        self.clock.lap("zoom")
+        return None if mapped is None else self._keyed_with_lens(mapper, mapped)
+
+    def _keyed_with_lens(self, mapper: Mapper, mapped: Mapped) -> _Keyed:
         scene, freedom, finding = self._with_lens(mapped)
         _share, _error, merit = fit_of(mapper.marks, scene)
-        return _Keyed(scene, mapped.start, freedom, finding, tuple(keys), merit)
+        keys = tuple(mapper.keys)
+        return _Keyed(scene, mapped.start, freedom, finding, keys, merit, mapped.clean)
 
     def _may_zoom(self, keyed: _Keyed) -> bool:
         """Whether a focal length for each keyframe explains the marks clearly better."""
@@ -178,21 +191,26 @@ class MovingSolve:
         if not scene.placed[list(keyed.keys)].all():
             return True
         marks = self._thinned(_LENS_MARKS)
+        return self._gains(marks, scene, keyed.freedom)
+
+    def _gains(self, marks: Marks, scene: Scene, freedom: Freedom) -> bool:
+        """Whether a zoom explains the marks clearly better, and is none too slight."""
         marks, scene = cut(marks.only(scene.placed[marks.frame]), scene, 4.0)
         loss = usual_loss(marks, scene, self.preset.whole.loss)
         settings = Settings(6, loss, 1e-3, damping=1e-6, exact=True)
-        before = adjusted(marks, scene, keyed.freedom, settings, self.check)
-        freedom = replace(keyed.freedom, zoom=True, smooth=SMOOTH)
+        before = adjusted(marks, scene, freedom, settings, self.check)
+        freedom = replace(freedom, zoom=True, smooth=SMOOTH)
         after = adjusted(marks, before.scene, freedom, settings, self.check)
         focal = after.scene.lens.focal[after.scene.placed]
         self.clock.lap("zoom")
         self.zoom_gain = 1 - after.cost / max(before.cost, 1e-12)
         return self.zoom_gain > _ZOOM_GAIN and float(np.ptp(np.log(focal))) > _ZOOM_RANGE
 
-    def _mapper(self, thin: Marks, keys: Sequence[int], freedom: Freedom) -> Mapper:
-        settings = self.preset.map
-        if freedom.zoom:
-            settings = replace(settings, tries=6)
+    def _mapper(self, thin: Marks, freedom: Freedom, gap: int) -> Mapper:
+        """One on keyframes at most `gap` apart."""
+        preset = self.preset
+        keys = choosing.keyframes(self.marks, preset.motion, preset.survival, gap)
+        settings = replace(preset.map, tries=6) if freedom.zoom else preset.map
         guesses = self.wish.guesses(self.marks.width)
         return Mapper(thin, keys, guesses, freedom, settings, self.check)
 
