@@ -39,7 +39,10 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "core": Group(
-        modules=("numpy", "cv2", "pycolmap", "av", "imageio_ffmpeg", "ffmpeg"),
+        modules=(
+            *("numpy", "cv2", "pycolmap", "av", "imageio_ffmpeg", "ffmpeg"),
+            *("OpenImageIO", "PyOpenColorIO"),
+        ),
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=1000,
     ),

@@ -147,9 +147,11 @@ def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec) -> None:
 
 
 def _flag_help(spec: OptionSpec) -> str:
+    """The help of a flag; argparse fills in what follows a single percent sign."""
     choices = "; ".join(f"{choice.value}: {choice.help}" for choice in spec.choices)
     text = f"{spec.help}. {choices}" if choices else spec.help
-    return f"{text} (default: {spec.default})" if spec.default else text
+    whole = f"{text} (default: {spec.default})" if spec.default else text
+    return whole.replace("%", "%%")
 
 
 def from_mapping(options_class: type[T], values: Mapping[str, Any]) -> T:

@@ -34,12 +34,11 @@ _SIGNATURES = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".dpx": (b"SDPX", b"XPDS"),
+    ".exr": (b"v/1\x01",),
 }
 IMAGE_SUFFIXES = frozenset(_SIGNATURES)
-_KINDS = "Movies (mp4, mov, mkv, avi, mxf, webm ...) and PNG, JPEG, TIFF or DPX images can be used."
-_EXR = (
-    "{path} is an OpenEXR image, whose colors need a view transform first. "
-    "Convert the plate to 16-bit PNG or TIFF."
+_KINDS = (
+    "Movies (mp4, mov, mkv, avi, mxf, webm ...) and PNG, JPEG, TIFF, DPX or EXR images can be used."
 )
 _DIGITS = re.compile(r"\d+")
 LAST_FRAME = 1048574
@@ -104,8 +103,6 @@ def _from_file(path: Path) -> PlateSource:
         return PlateSource("movie", path)
     if suffix in IMAGE_SUFFIXES:
         return _sequence(_sequence_of(path))
-    if suffix == ".exr":
-        raise PlateError(_EXR.format(path=path))
     raise PlateError(f"{path} is of a kind that cannot be a plate. {_KINDS}")
 
 
@@ -167,8 +164,6 @@ def _largest_sequence(folder: Path) -> dict[int, Path]:
         return {number: folder / name for number, name in best.items()}
     if names:
         raise PlateError(f"The images in {folder} have no frame numbers in their names.")
-    if any(name.casefold().endswith(".exr") for name in os.listdir(folder)):
-        raise PlateError(_EXR.format(path=folder))
     raise PlateError(f"There are no images in {folder}. {_KINDS}")
 
 

@@ -40,6 +40,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FormatError
+from .plate_tags import PlateCamera, PlateColor
+from .timecode import Timecode, parse_timecode
 
 FRAME_PATTERN = "frame_{:04d}"
 CAMERA, CAMERA_PLATE, CAMERA_UNDISTORTED = "camera", "camera_plate", "camera_undistorted"
@@ -48,6 +50,7 @@ CAMERAS = (CAMERA, CAMERA_PLATE, CAMERA_UNDISTORTED)
 UNDISTORT, DISTORT = "undistort", "distort"
 """The directions of an STMap: plate to undistorted plate, and back."""
 _NUMBER = re.compile(r"(\d+)$")
+_NO_COLOR, _NO_CAMERA = PlateColor(), PlateCamera()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Plate:
     in the movie or sequence) and `times` (seconds from the first frame) run along with them.
     `fps` is exact. `pixel_aspect` is width over height of a pixel. `focal_hint` is the focal length
     in px that the source's metadata names, 0 when it names none.
+
+    source_names  the frames' own files, beside `source`, of a sequence
+    timecode      of the first frame, "" where the plate has none
+    cut           the first and last frame without handles, None where there are none
+    source_size   width and height of the plate before it was resized
+    every         frames from one taken frame to the next
     """
 
     source: str
@@ -71,6 +80,25 @@ class Plate:
     pixel_aspect: Fraction = Fraction(1)
     missing: tuple[int, ...] = ()
     focal_hint: float = 0.0
+    source_names: tuple[str, ...] = ()
+    timecode: str = ""
+    cut: tuple[int, int] | None = None
+    source_size: tuple[int, int] | None = None
+    every: int = 1
+    color: PlateColor = _NO_COLOR
+    camera: PlateCamera = _NO_CAMERA
+
+    @property
+    def cut_range(self) -> tuple[int, int]:
+        """The first and last frame without handles."""
+        return self.cut or (self.first_frame, self.last_frame)
+
+    def timecodes(self) -> tuple[Timecode, ...]:
+        """The timecode of each frame by its time, () where the plate has none."""
+        start = parse_timecode(self.timecode, self.fps) if self.timecode else None
+        if start is None:
+            return ()
+        return tuple(start.plus(round(time * self.fps)) for time in self.times)
 
     @property
     def first_frame(self) -> int:
@@ -82,7 +110,8 @@ class Plate:
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
-        return data | {"fps": str(self.fps), "pixel_aspect": str(self.pixel_aspect)}
+        data |= {"fps": str(self.fps), "pixel_aspect": str(self.pixel_aspect)}
+        return data | {"timecodes": [str(label) for label in self.timecodes()]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Plate:
@@ -100,9 +129,23 @@ class Plate:
                 pixel_aspect=Fraction(data["pixel_aspect"]),
                 missing=tuple(int(number) for number in data["missing"]),
                 focal_hint=float(data.get("focal_hint", 0.0)),
+                source_names=tuple(str(name) for name in data.get("source_names", ())),
+                timecode=str(data.get("timecode", "")),
+                cut=_pair(data.get("cut")),
+                source_size=_pair(data.get("source_size")),
+                every=int(data.get("every", 1)),
+                color=PlateColor.from_json(data.get("color", {})),
+                camera=PlateCamera.from_json(data.get("camera", {})),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
             raise FormatError(f"shot.json is damaged: {error!r}.") from error
+
+
+def _pair(data: Any) -> tuple[int, int] | None:
+    if data is None:
+        return None
+    first, second = data
+    return int(first), int(second)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .color_spaces import COLOR_SPACES
 from .errors import UsageError
+from .frame_range import check_point
+from .frame_size import check_size
 from .options import Choice, option
 from .plates import parse_rate
 
@@ -27,6 +30,88 @@ class IngestOptions:
         flags=("-f", "--fps"),
         unit="rate",
         check=parse_rate,
+    )
+    first: str = option(
+        "",
+        "In point: the first frame of the cut, as the plate numbers it, or its timecode. A movie's "
+        "frames are numbered from 1. Left empty, the plate's first frame",
+        label="In",
+        flags=("--in",),
+        group="Range",
+        check=check_point,
+    )
+    last: str = option(
+        "",
+        "Out point: the last frame of the cut, as the plate numbers it, or its timecode. Left "
+        "empty, the plate's last frame",
+        label="Out",
+        flags=("--out",),
+        group="Range",
+        check=check_point,
+    )
+    handles: int = option(
+        0,
+        "Frames to take before the in point and after the out point as well, where the plate has "
+        "them. They are tracked too; the scene's range is the cut",
+        label="Handles",
+        flags=("--handles",),
+        minimum=0,
+        maximum=100000,
+        group="Range",
+        unit="frames",
+    )
+    every: int = option(
+        1,
+        "Take every Nth frame only, for a quick look at a long plate. Frames keep their numbers",
+        label="Every Nth",
+        flags=("--every",),
+        minimum=1,
+        maximum=1000,
+        group="Range",
+    )
+    resize: str = option(
+        "",
+        "Size of the frames: 50%, a width such as 1920, or 1920x1080. Left empty, the plate's own",
+        label="Resize",
+        flags=("--resize",),
+        check=check_size,
+    )
+    deinterlace: str = option(
+        "off",
+        "What to do with a plate whose lines are of two moments",
+        label="Deinterlace",
+        flags=("--deinterlace",),
+        choices=(
+            Choice("off", "Keep the frames as they are", "Off"),
+            Choice("frames", "One whole frame of each, at the same rate", "Frames"),
+            Choice("fields", "A whole frame of each field, at twice the rate", "Fields"),
+        ),
+    )
+    space: str = option(
+        "auto",
+        "What the plate's values mean. Log, HLG and PQ movies keep them, and are shown as a screen "
+        "would; linear images become sRGB",
+        label="Color Space",
+        flags=("--color-space",),
+        choices=(
+            Choice("auto", "As the plate's files say", "Automatic"),
+            *(Choice(name, space.label, space.label) for name, space in COLOR_SPACES.items()),
+        ),
+    )
+    exposure: float = option(
+        0.0,
+        "Stops by which linear images are made brighter when they become sRGB",
+        label="Exposure",
+        flags=("--exposure",),
+        minimum=-20.0,
+        maximum=20.0,
+        unit="stops",
+    )
+    accept_damage: bool = option(
+        False,
+        "Go on with the frames that can be read, when the plate is truncated or damaged",
+        label="Accept Damage",
+        flags=("--accept-damage",),
     )
 
 
@@ -209,7 +294,7 @@ STAGES: dict[str, Stage] = {
             options=IngestOptions,
             needs=(),
             makes=("source",),
-            version=2,
+            version=3,
         ),
         Stage(
             name="colmap",

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,11 @@ from ..errors import OutputError, PlateError
 from ..plates import PlateSource
 from ..processes import run_child
 from ..shot import FRAME_PATTERN, by_frame
-from .media import Movie, Picture
+from .media import BOTTOM_FIRST, TOP_FIRST, Movie, Picture
+from .proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name, proxy_size
 from .report import Report
 
-PROXY_PERCENT = 50
+_PROXY_FILE = "%08d.jpg"
 _FRAME_FILE = FRAME_PATTERN.replace("{:04d}", "%04d") + ".png"
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
@@ -39,8 +41,12 @@ _PNG = {"c:v": "png", "compression_level": 1, "atomic_writing": 1}
 _JPEG = {"c:v": "mjpeg", "q:v": 4, "atomic_writing": 1}
 # Without the last two, 4:2:0 comes out a code value too dark with its color in blocks.
 _SCALING = "bicubic+accurate_rnd+full_chroma_int"
+_RESIZING = "lanczos+accurate_rnd+full_chroma_int"
+_PARITIES = {TOP_FIRST: "tff", BOTTOM_FIRST: "bff"}
 _IMAGE_RATE = 25  # What ffmpeg gives images; a time of k/25 s stands for image k.
 _MAY_BE_HALF_WRITTEN = 2
+_PATIENCE = 25.0
+"""Seconds without a frame after which a plate counts as one that cannot be decoded."""
 _FRAME = re.compile(r"frame=(\d+)$")
 _PROGRESS = re.compile(
     r"(frame|fps|stream_\w+|bitrate|total_size|out_time\w*|speed|progress|d\w+)="
@@ -50,40 +56,68 @@ _NEW_SIZE = re.compile(r"video parameters changed to .*?\b(\d+)x(\d+)")
 
 @dataclass(frozen=True)
 class Encoding:
-    """How frames are written into `folder`: the first has the number `first`.
+    """How frames are written into `folder`, under the `numbers`; the first names the proxies.
 
-    `rate` converts a movie to that constant rate; None keeps every frame once.
+    size        of the frames
+    deinterlace "off", "frames" or "fields"
+    rate        a movie is brought to that constant rate first; None keeps its moments
+    every       moments from one number to the next
+    cube        a lookup table (.cube) that makes proxies fit to be seen; None where they are
     """
 
     picture: Picture
     folder: Path
-    first: int
-    rate: Fraction | None
+    numbers: tuple[int, ...]
+    size: tuple[int, int]
+    deinterlace: str = "off"
+    rate: Fraction | None = None
+    every: int = 1
+    cube: Path | None = None
+
+    @property
+    def first(self) -> int:
+        return self.numbers[0]
 
     @property
     def deep(self) -> bool:
         """Whether the frames have 16 bits a channel."""
         return self.picture.depth > 8
 
-    @property
-    def proxies(self) -> Path:
-        """Where Blender looks for the half-size proxies of a clip that starts with `first`."""
-        name = f"{FRAME_PATTERN.format(self.first)}.png"
-        return self.folder / "BL_proxy" / name / f"proxy_{PROXY_PERCENT}"
+    def proxies(self, percent: int) -> Path:
+        """Where Blender looks for the proxies of a clip that starts with `first`."""
+        return self.folder / proxy_folder(f"{FRAME_PATTERN.format(self.first)}.png", percent)
 
-    def proxy(self, number: int) -> Path:
-        """Blender counts proxies from 1 at the first frame, holes included."""
-        return self.proxies / f"{number - self.first + 1:08d}.jpg"
+    def proxy(self, number: int, percent: int) -> Path:
+        return self.proxies(percent) / proxy_name(number, self.first)
+
+    def is_whole(self, number: int, frame: Path) -> bool:
+        """Whether a frame and its proxies are there from their beginning to their end."""
+        small = (self.proxy(number, percent) for percent in PROXY_PERCENTS)
+        return _is_png(frame) and all(map(_is_jpeg, small))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a movie that is decoded: frames `begin` to `end` by position, or from the
+    keyframe before, by `ticks`. Of the moments it gives, the first `skip` are not taken."""
+
+    begin: int
+    end: int
+    skip: int = 0
+    seek: float = 0.0
+    ticks: tuple[int, int] | None = None
+
+    @property
+    def count(self) -> int:
+        return self.end - self.begin + 1
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What was written: the numbers of the frames, and their size. For a movie also the times of
-    all frames that could be decoded, in the movie's ticks."""
+    """What was written: the numbers of the frames. For a movie also the times of the stretch's
+    frames that could be decoded, in the movie's ticks."""
 
     frames: tuple[int, ...]
-    width: int
-    height: int
     ticks: tuple[int, ...] = ()
 
 
@@ -93,11 +127,13 @@ def keep_whole(encoding: Encoding, in_a_row: bool) -> tuple[int, ...]:
     Everything else in the folder is removed. `in_a_row`: only those up to the first gap count.
     """
     found = by_frame(encoding.folder.glob("frame_*.png"))
-    whole = [n for n in found if _is_png(found[n]) and _is_jpeg(encoding.proxy(n))]
+    whole = [n for n in encoding.numbers if n in found and encoding.is_whole(n, found[n])]
     if in_a_row:
-        whole = [n for i, n in enumerate(whole) if n == encoding.first + i]
+        pairs = zip(whole, encoding.numbers, strict=False)
+        whole = [n for n, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
     kept = tuple(whole[:-_MAY_BE_HALF_WRITTEN])
-    stay = {found[n] for n in kept} | {encoding.proxy(n) for n in kept}
+    stay = {found[n] for n in kept}
+    stay |= {encoding.proxy(n, percent) for n in kept for percent in PROXY_PERCENTS}
     for file in encoding.folder.rglob("*"):
         if file.is_file() and file not in stay:
             file.unlink()
@@ -108,50 +144,72 @@ def extract_sequence(
     source: PlateSource, encoding: Encoding, kept: Sequence[int], report: Report
 ) -> Extraction:
     """Writes the frames of a sequence that are not among `kept`. Raises as `extract_movie`."""
-    had = set(kept)
-    files = {n: f for n, f in zip(source.numbers, source.files, strict=True) if n not in had}
+    left = set(encoding.numbers).difference(kept)
+    files = {n: f for n, f in zip(source.numbers, source.files, strict=True) if n in left}
     with tempfile.TemporaryDirectory() as temporary:
         listing = Path(temporary) / "images.ffconcat"
         listing.write_text(image_list(files, encoding.picture), encoding="utf-8")
         images = ffmpeg.input(str(listing), format="concat", safe=0, copyts=None)
         begin = next(iter(files))
-        full, proxy = _split(images["V:0"].filter("setpts", f"PTS+{begin}"), encoding)
-        proxy = proxy.filter("setpts", f"PTS-{encoding.first - 1}")
-        outputs = _image_outputs(full, proxy, encoding, {"frame_pts": 1}, {"frame_pts": 1})
-        _run(outputs, source.path, encoding, len(kept), len(source.files), report)
+        video = _deinterlaced(images["V:0"].filter("setpts", f"PTS+{begin}"), encoding)
+        outputs = _image_outputs(video, encoding, {})
+        _run(outputs, source.path, encoding, len(kept), report)
     return _what_is_there(encoding)
 
 
 def extract_movie(
-    movie: Movie, encoding: Encoding, kept: Sequence[int], count: int, report: Report
+    movie: Movie, stretch: Stretch, encoding: Encoding, kept: Sequence[int], report: Report
 ) -> Extraction:
-    """Writes the frames of a movie from the one after `kept`; `count` are expected in all.
+    """Writes the frames of a movie that come after `kept`.
 
     Raises PlateError when it cannot be decoded, OutputError when frames cannot be written.
     """
     with tempfile.TemporaryDirectory() as temporary:
         times = Path(temporary) / "times.txt"
-        stream = ffmpeg.input(str(movie.path), copyts=None)["V:0"]
-        video = stream
+        both = _decoded(movie, stretch).split()
+        video = _deinterlaced(both[0], encoding)
         if encoding.rate is not None:
             video = video.filter("setpts", "PTS-STARTPTS").filter("fps", str(encoding.rate))
-        if kept:
-            video = video.filter("select", f"gte(n,{len(kept)})")
-        # Their own times may lie closer than the encoder counts; these are only for the encoder.
-        video = video.filter("setpts", "N/TB")
-        number = {"start_number": encoding.first + len(kept)}
-        place = {"start_number": 1 + len(kept)}
-        outputs = _image_outputs(*_split(video, encoding), encoding, number, place)
-        listed = {"stats_enc_pre": str(times), "stats_enc_pre_fmt": "{ptsi} {tbi}"}
-        outputs.append(ffmpeg.output(stream, "-", format="null", fps_mode="passthrough", **listed))
-        _run(outputs, movie.path, encoding, len(kept), count, report)
+        taken = f"gte(n,{stretch.skip + len(kept) * encoding.every})"
+        if encoding.every > 1:
+            taken += f"*not(mod(n-{stretch.skip},{encoding.every}))"
+        video = video.filter("select", taken)
+        begin = encoding.first + len(kept) * encoding.every
+        video = video.filter("settb", f"1/{_IMAGE_RATE}")
+        video = video.filter("setpts", f"{begin}+N*{encoding.every}")
+        outputs = _image_outputs(video, encoding, {"frames:v": len(encoding.numbers) - len(kept)})
+        wanted: dict[str, Any] = {"stats_enc_pre": str(times), "stats_enc_pre_fmt": "{ptsi} {tbi}"}
+        wanted |= {"frames:v": stretch.count}
+        outputs.append(ffmpeg.output(both[1], "-", format="null", fps_mode="passthrough", **wanted))
+        _run(outputs, movie.path, encoding, len(kept), report)
         ticks = _ticks(times, movie.time_base)
-    there = _what_is_there(encoding, ticks)
-    if encoding.rate is None and len(there.frames) != len(ticks):
-        raise OutputError(
-            f"Only {len(there.frames)} of {len(ticks)} frames were written to {encoding.folder}."
-        )
-    return there
+    if movie.untimed:
+        ticks = movie.ticks[stretch.begin : stretch.begin + len(ticks)]
+    return _what_is_there(encoding, ticks)
+
+
+def _decoded(movie: Movie, stretch: Stretch) -> Any:
+    """The stretch's frames; those before its keyframe are not even decoded where it has ticks."""
+    if stretch.ticks is None:
+        stream = ffmpeg.input(str(movie.path), copyts=None)["V:0"]
+        if movie.untimed:
+            stream = stream.filter("setpts", f"round(N/({movie.rate}*TB))")
+        if stretch.begin == 0 and stretch.end == movie.frame_count - 1:
+            return stream.filter("null")
+        return stream.filter("select", f"between(n,{stretch.begin},{stretch.end})")
+    near = {"ss": f"{stretch.seek:.3f}", "noaccurate_seek": None}
+    stream = ffmpeg.input(str(movie.path), copyts=None, **near)["V:0"]
+    first, last = stretch.ticks
+    return stream.filter("select", f"between(pts,{first},{last})")
+
+
+def _deinterlaced(video: Any, encoding: Encoding) -> Any:
+    """One frame of each frame or field, where that is asked for."""
+    if encoding.deinterlace == "off":
+        return video
+    mode = "send_field" if encoding.deinterlace == "fields" else "send_frame"
+    parity = _PARITIES.get(encoding.picture.fields, "auto")
+    return video.filter("bwdif", mode=mode, parity=parity, deint="all")
 
 
 def image_list(files: dict[int, Path], picture: Picture) -> str:
@@ -171,10 +229,12 @@ def image_list(files: dict[int, Path], picture: Picture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _split(video: Any, encoding: Encoding) -> tuple[Any, Any]:
-    """The frames in RGB, and their half-size proxies."""
-    picture = encoding.picture
-    colors = {"flags": _SCALING}
+def _in_rgb(video: Any, encoding: Encoding) -> Any:
+    """The frames in RGB of full range, at their size."""
+    picture, (width, height) = encoding.picture, encoding.size
+    colors: dict[str, Any] = {"flags": _SCALING}
+    if (width, height) != (picture.width, picture.height):
+        colors = {"flags": _RESIZING, "w": width, "h": height}
     if picture.matrix:
         colors |= {"in_color_matrix": picture.matrix, "out_range": "full"}
         colors |= {"in_range": "full" if picture.full_range else "limited"}
@@ -184,13 +244,23 @@ def _split(video: Any, encoding: Encoding) -> tuple[Any, Any]:
         stretch = f"min(val*{0xFFFF}/{white},{0xFFFF})"
         rgb = rgb.filter("lutrgb", r=stretch, g=stretch, b=stretch)
     # The PNGs say nothing of primaries and transfer, so every program takes them as sRGB.
-    rgb = rgb.filter("setparams", color_primaries="unknown", color_trc="unknown")
-    both = rgb.split()
-    half = both[1].filter(
-        "scale", "max(1,trunc(iw/2))", "max(1,trunc(ih/2))", flags="area",
-        out_color_matrix="bt601", out_range="full",
-    )  # fmt: skip
-    return both[0], half.filter("format", "yuvj420p")
+    return rgb.filter("setparams", color_primaries="unknown", color_trc="unknown")
+
+
+def _proxied(rgb: Any, encoding: Encoding) -> list[Any]:
+    """The proxies of the frames, in the order of their percents."""
+    if encoding.cube is not None:
+        rgb = rgb.filter("lut3d", str(encoding.cube), interp="tetrahedral")
+    sizes = [proxy_size(encoding.size, percent) for percent in PROXY_PERCENTS]
+    found = []
+    for width, height in sizes:
+        small = rgb.filter(
+            "scale", width, height, flags="area", out_color_matrix="bt601", out_range="full"
+        ).filter("format", "yuvj420p")
+        both = small.split()
+        found.append(both[0])
+        rgb = both[1]
+    return found
 
 
 def _white(picture: Picture) -> int:
@@ -202,17 +272,19 @@ def _white(picture: Picture) -> int:
     return ((1 << picture.depth) - 1) << (16 - picture.depth)
 
 
-def _image_outputs(
-    full: Any, proxy: Any, encoding: Encoding, numbering: dict[str, int], places: dict[str, int]
-) -> list[Any]:
-    encoding.proxies.mkdir(parents=True, exist_ok=True)
+def _image_outputs(video: Any, encoding: Encoding, limit: dict[str, int]) -> list[Any]:
+    """The frames and their proxies: files are numbered by the times of what `video` shows."""
     common = {"format": "image2", "fps_mode": "passthrough", "threads": thread_count()}
+    common |= {"frame_pts": 1, "enc_time_base": f"1:{_IMAGE_RATE}"} | limit
+    both = _in_rgb(video, encoding).split()
     frames = _pattern(encoding.folder, _FRAME_FILE)
-    proxies = _pattern(encoding.proxies, "%08d.jpg")
-    return [
-        ffmpeg.output(full, frames, **common, **_PNG, **numbering),
-        ffmpeg.output(proxy, proxies, **common, **_JPEG, **places),
-    ]
+    outputs = [ffmpeg.output(both[0], frames, **common, **_PNG)]
+    small = both[1].filter("setpts", f"PTS-{encoding.first - 1}")
+    for percent, proxy in zip(PROXY_PERCENTS, _proxied(small, encoding), strict=True):
+        encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
+        files = _pattern(encoding.proxies(percent), _PROXY_FILE)
+        outputs.append(ffmpeg.output(proxy, files, **common, **_JPEG))
+    return outputs
 
 
 def _pattern(folder: Path, name: str) -> str:
@@ -224,29 +296,42 @@ def thread_count() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _run(
-    outputs: list[Any],
-    plate: Path,
-    encoding: Encoding,
-    kept: int,
-    count: int,
-    report: Report,
-) -> None:
-    """Runs ffmpeg, its words going to the log. Raises PlateError or OutputError."""
-    last_words: deque[str] = deque(maxlen=40)
-    report.progress(kept, count, "frames")
+class _Listener:
+    """Hears what ffmpeg says: tells the progress, and stops it when it does not get on."""
 
-    def on_line(line: str) -> None:
+    def __init__(self, plate: Path, encoding: Encoding, kept: int, report: Report) -> None:
+        self._plate, self._encoding, self._kept, self._report = plate, encoding, kept, report
+        self._done, self._since = 0, time.monotonic()
+        self.last_words: deque[str] = deque(maxlen=40)
+
+    def __call__(self, line: str) -> None:
+        """Raises PlateError."""
         if written := _FRAME.match(line):
-            report.progress(min(kept + int(written[1]), count), count, "frames")
+            self._progress(int(written[1]))
         elif not _PROGRESS.match(line):
             sys.stdout.write(line + "\n")
-            last_words.append(line)
-            _check_size(line, plate, encoding.picture)
+            self.last_words.append(line)
+            _check_size(line, self._plate, self._encoding.picture)
 
-    status = run_child(_command(outputs), on_line)
+    def _progress(self, done: int) -> None:
+        now, count = time.monotonic(), len(self._encoding.numbers)
+        if done > self._done:
+            self._done, self._since = done, now
+        if now - self._since > _PATIENCE:
+            raise PlateError(
+                f"{self._plate} cannot be decoded: nothing came out of it for {_PATIENCE:.0f} s."
+            )
+        self._report.progress(min(self._kept + done, count), count, "frames")
+
+
+def _run(outputs: list[Any], plate: Path, encoding: Encoding, kept: int, report: Report) -> None:
+    """Runs ffmpeg, its words going to the log. Raises PlateError or OutputError."""
+    count = len(encoding.numbers)
+    report.progress(kept, count, "frames")
+    listener = _Listener(plate, encoding, kept, report)
+    status = run_child(_command(outputs), listener)
     report.check()  # A signal to the group stops ffmpeg too, which is no fault of the plate.
-    _check_result(status, "\n".join(last_words), plate, encoding)
+    _check_result(status, "\n".join(listener.last_words), plate, encoding)
     report.progress(count, count, "frames")
 
 
@@ -288,12 +373,9 @@ def _what_is_there(encoding: Encoding, ticks: tuple[int, ...] = ()) -> Extractio
     if not found:
         raise PlateError("None of the plate's frames could be decoded.")
     for number, file in found.items():
-        if not _is_png(file) or not _is_jpeg(encoding.proxy(number)):
+        if not encoding.is_whole(number, file):
             raise OutputError(f"{file} could not be written. Is the disk full?")
-    with next(iter(found.values())).open("rb") as opened:
-        header = opened.read(24)
-    width, height = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
-    return Extraction(tuple(found), width, height, ticks)
+    return Extraction(tuple(found), ticks)
 
 
 def _ticks(listing: Path, time_base: Fraction) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ decoded but the first frame."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,11 +30,28 @@ _CLOSE = Fraction(1, 4000)
 """Rates nearer than this part are one rate: 24 and 24000/1001 are 1/1001 apart."""
 _JITTER = 0.001
 """Seconds by which a constant rate's times may be off: Matroska stores milliseconds."""
+VIDEO, HLG, PQ = "video", "hlg", "pq"
+"""Transfer functions: what a screen shows as it is, and those of BT.2100."""
+TOP_FIRST, BOTTOM_FIRST = "top", "bottom"
+"""Which field of an interlaced frame is the earlier one."""
 _HD_HEIGHT = 720
 # AVColorSpace (ITU-T H.273 matrix coefficients) as the scale filter of ffmpeg calls it.
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}
 _MATRICES |= {9: "bt2020", 10: "bt2020"}
+_MATRIX_NAMES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
+_MATRIX_NAMES |= {8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"}
+_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film"}
+_PRIMARIES |= {9: "bt2020", 10: "xyz", 11: "p3-dci", 12: "p3-d65", 22: "ebu3213"}
+# AVColorTransferCharacteristic; those left out say no more than "video".
+_TRANSFERS = {8: "linear", 9: "log", 10: "log", 16: PQ, 18: HLG}
+_UNSUPPORTED_MATRICES = {8, 10, 14, 15}
 _FULL_RANGE = 2
+_TOP_FIRST, _BOTTOM_FIRST = (2, 4), (3, 5)  # AVFieldOrder
+_TIMECODES = ("timecode", "com.apple.quicktime.timecode", "tmcd")
+_UNTIMED = ("avi", "h264", "hevc", "m4v", "mpegvideo")
+"""Formats, as ffmpeg calls them, whose frames have no times, or only those of decoding."""
+_LEAST_SHORT, _SHORT = 0.2, 0.02
+"""Seconds, and share of its length, by which a movie may end sooner than it says."""
 _DAMAGED = "{} is damaged or no movie or image that can be read."
 
 
@@ -43,7 +61,9 @@ class Picture:
 
     `width` and `height` are as shown, after rotation; `pixel_aspect` is width over height of a
     pixel as shown. `depth` is bits a channel. `matrix` is the name ffmpeg's scale filter has for
-    the YCbCr matrix, "" for RGB and gray.
+    the YCbCr matrix, "" for RGB and gray; `tagged_matrix`, `primaries` and `transfer` are what the
+    file says, "" where it does not. `fields` is the field order of interlaced pictures, "" of
+    others, as the file says.
     """
 
     codec: str
@@ -56,6 +76,16 @@ class Picture:
     full_range: bool
     pixel_aspect: Fraction
     rotation: int
+    tagged_matrix: str = ""
+    primaries: str = ""
+    transfer: str = ""
+    fields: str = ""
+    alpha: bool = False
+
+    @property
+    def odd_matrix(self) -> bool:
+        """Whether the colors are coded in a way that only comes out nearly right."""
+        return self.tagged_matrix in {_MATRIX_NAMES.get(code) for code in _UNSUPPORTED_MATRICES}
 
 
 @dataclass(frozen=True)
@@ -64,7 +94,9 @@ class Movie:
 
     `ticks` are the times of its frames in units of `time_base` seconds, ascending, one each frame
     that the container holds; `rate` is exact, or the average when `constant` is false. `metadata`
-    are the container's and the stream's tags.
+    are the container's and the stream's tags, `timecode` the first frame's, "" without one.
+    `cut_short` are the seconds by which everything in it ends sooner than it says.
+    `untimed`: the container does not say when its frames are shown; they follow each other.
     """
 
     path: Path
@@ -74,6 +106,9 @@ class Movie:
     time_base: Fraction
     ticks: tuple[int, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    timecode: str = ""
+    cut_short: float = 0.0
+    untimed: bool = False
 
     @property
     def frame_count(self) -> int:
@@ -88,11 +123,23 @@ def probe_movie(path: Path) -> Movie:
         ticks = _ticks(container, stream, path)
         if not ticks:
             raise PlateError(f"{path} holds no frames.")
-        hints = (stream.average_rate, stream.base_rate, stream.guessed_rate)
-        rate, constant = frame_rate(ticks, time_base, [Fraction(hint) for hint in hints if hint])
+        hints = [stream.average_rate, stream.base_rate, stream.guessed_rate]
+        untimed = container.format.name in _UNTIMED
+        if untimed:
+            hints.insert(0, stream.codec_context.framerate)
+        rates = [Fraction(hint) for hint in hints if hint]
+        if untimed:
+            period = 1 / (nearest_standard(rates[0] if rates else Fraction(24)) * time_base)
+            ticks = tuple(round(i * period) for i in range(len(ticks)))
+        rate, constant = frame_rate(ticks, time_base, rates)
         picture = _picture(container, stream, path)
         metadata = dict(container.metadata) | dict(stream.metadata)
-    return Movie(path, picture, rate, constant, time_base, ticks, metadata)
+        timecode = _timecode(container)
+        end = float((ticks[-1] + 1 / (rate * time_base)) * time_base)
+        short = _cut_short(container, end)
+    return Movie(
+        path, picture, rate, constant, time_base, ticks, metadata, timecode, short, untimed
+    )
 
 
 def probe_image(path: Path) -> Picture:
@@ -100,10 +147,7 @@ def probe_image(path: Path) -> Picture:
     # Opened as a file: ffmpeg would take a % in the name for a number.
     with path.open("rb") as file, _open(path, file) as container:
         stream = _video_stream(container, path)
-        picture = _picture(container, stream, path)
-    if "f32" in picture.pixel_format or "f16" in picture.pixel_format:
-        raise PlateError(f"{path} holds floating-point colors. Convert it to 16-bit PNG or TIFF.")
-    return picture
+        return _picture(container, stream, path)
 
 
 def _open(path: Path, source: Any) -> Any:
@@ -154,6 +198,21 @@ def _ticks(container: Any, stream: Any, path: Path) -> tuple[int, ...]:
         if not found:
             raise PlateError(f"{path} is damaged: its frames cannot be read.") from error
     return tuple(sorted(found))
+
+
+def _cut_short(container: Any, end: float) -> float:
+    """Seconds by which the last packet of all ends before the container says, 0 for hardly any;
+    `end` is where the frames end. Sound may well be longer than the picture."""
+    told = float((container.start_time or 0) + (container.duration or 0)) / av.time_base
+    if told - end <= max(_LEAST_SHORT, _SHORT * told):
+        return 0.0
+    with contextlib.suppress(av.error.FFmpegError):
+        container.seek(0)
+        for packet in container.demux():
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                last = packet.pts + (packet.duration or 0)
+                end = max(end, float(last * packet.time_base))
+    return told - end if told - end > max(_LEAST_SHORT, _SHORT * told) else 0.0
 
 
 def frame_rate(
@@ -215,7 +274,33 @@ def _picture(container: Any, stream: Any, path: Path) -> Picture:
         full_range=name.startswith("yuvj") or int((frame or context).color_range) == _FULL_RANGE,
         pixel_aspect=(1 / aspect if turned else aspect) if aspect > 0 else Fraction(1),
         rotation=rotation,
+        tagged_matrix=_MATRIX_NAMES.get(int((frame or context).colorspace), ""),
+        primaries=_PRIMARIES.get(int((frame or context).color_primaries), ""),
+        transfer=_TRANSFERS.get(int((frame or context).color_trc), ""),
+        fields=_fields(context, frame),
+        alpha=_has_alpha(name),
     )
+
+
+def _fields(context: Any, frame: Any) -> str:
+    order = int(getattr(context, "field_order", 0))
+    if order in _BOTTOM_FIRST:
+        return BOTTOM_FIRST
+    interlaced = frame is not None and frame.interlaced_frame
+    return TOP_FIRST if order in _TOP_FIRST or interlaced else ""
+
+
+def _has_alpha(name: str) -> bool:
+    return re.match(r"ya\d|yuva|gbrap|rgba|argb|abgr|bgra|ayuv|vuya|pal8", name) is not None
+
+
+def _timecode(container: Any) -> str:
+    """The timecode that the container or one of its streams starts with."""
+    for tags in (container.metadata, *(stream.metadata for stream in container.streams)):
+        for name in _TIMECODES:
+            if tags.get(name):
+                return str(tags[name])
+    return ""
 
 
 def _first_frame(container: Any, stream: Any) -> Any:

@@ -21,74 +21,14 @@ import cv2
 import numpy as np
 import pytest
 
-from backend import outputs
 from backend.errors import Canceled, OutputError, PlateError, UsageError
-from backend.events import Event, EventReader, EventWriter
-from backend.shot import Plate, Shot
-from backend.stages import STAGES, IngestOptions
+from backend.events import Event
+from backend.shot import Shot
 from backend.worker.media import frame_rate, probe_movie
-from backend.worker.report import Context, Report
-from backend.worker.stages import ingest
 
 from ..data_folder import ROOT, shared_data
 from . import movies
-
-NTSC_FILM = Fraction(24000, 1001)
-
-
-def run_ingest(plate: Path | str, shot: Shot, fps: str = "") -> list[dict[str, Any]]:
-    """What the worker does for one ingest. Returns the events."""
-    shot.path.mkdir(parents=True, exist_ok=True)
-    log = shot.path.with_name(f"{shot.name}.jsonl")
-    report = Report(EventWriter(log), shot.path.with_name(f"{shot.name}.cancel"))
-    options, stage = IngestOptions(fps=fps), STAGES["ingest"]
-    inputs = outputs.inputs_of(shot, stage, str(plate))
-    writing = outputs.writing(shot, stage, options, inputs, report.uninterrupted())
-    with writing as (part, record):
-        ingest.run(Context(shot, options, str(plate), "", part, report, record))
-    return EventReader(log).poll()
-
-
-def ingested(plate: Path | str, folder: Path, fps: str = "") -> tuple[Shot, Plate, list[str]]:
-    """The shot, its plate and the warnings."""
-    shot = Shot(folder / "shot")
-    events = run_ingest(plate, shot, fps)
-    warnings = [record["text"] for record in events if record["event"] == Event.WARNING.value]
-    plate_taken = shot.load_plate()
-    check_files(shot, plate_taken)
-    return shot, plate_taken, warnings
-
-
-def proxy_file(shot: Shot, plate: Plate, number: int) -> Path:
-    """Where Blender 4.5's own `clip.rebuild_proxy` was seen to write and read it."""
-    first = f"frame_{plate.first_frame:04d}.png"
-    place = number - plate.first_frame + 1
-    return shot.frames / "BL_proxy" / first / "proxy_50" / f"{place:08d}.jpg"
-
-
-def check_files(shot: Shot, plate: Plate) -> None:
-    """Holds for every ingest: exactly the files of the frame map, with sizes that agree."""
-    wanted = {shot.frame_file(n) for n in plate.frames}
-    wanted |= {proxy_file(shot, plate, n) for n in plate.frames}
-    assert {file for file in shot.frames.rglob("*") if file.is_file()} == wanted
-    assert len(plate.frames) == len(plate.source_indices) == len(plate.times)
-    assert plate.times[0] == 0
-    assert list(plate.frames) == sorted(set(plate.frames))
-    assert set(plate.missing) == set(range(plate.first_frame, plate.last_frame)) - set(plate.frames)
-    for number in (plate.first_frame, plate.last_frame):
-        height, width = movies.read_image(shot.frame_file(number)).shape[:2]
-        assert (width, height) == (plate.width, plate.height)
-        half = movies.read_image(proxy_file(shot, plate, number)).shape[:2]
-        assert half == (max(1, height // 2), max(1, width // 2))
-    assert not shot.output("source.part").exists()
-
-
-def codes(shot: Shot, plate: Plate) -> list[int]:
-    """The numbers painted in the frames; the proxies' must be the same."""
-    found = [movies.read_code(movies.read_image(shot.frame_file(n))) for n in plate.frames]
-    small = [movies.read_code(movies.read_image(proxy_file(shot, plate, n))) for n in plate.frames]
-    assert small == found
-    return found
+from .ingesting import NTSC_FILM, codes, ingested, proxy_file, run_ingest
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -373,11 +313,14 @@ def test_holes_shift_nothing(tmp_path: Path) -> None:
     assert "1003-1005, 1008" in warnings[0]
 
 
-def test_a_damaged_image_becomes_a_hole(tmp_path: Path) -> None:
+def test_a_damaged_image_becomes_a_hole_when_that_is_accepted(tmp_path: Path) -> None:
     folder = movies.write_images(tmp_path / "s", "a.{:04d}.png", range(1, 8))
     whole = (folder / "a.0004.png").read_bytes()
     (folder / "a.0004.png").write_bytes(whole[:40])
-    shot, plate, warnings = ingested(folder, tmp_path)
+    with pytest.raises(PlateError, match=r"images are damaged: 4\b.*Accept Damage"):
+        run_ingest(folder, Shot(tmp_path / "shot"))
+    assert leftovers(tmp_path) == []
+    shot, plate, warnings = ingested(folder, tmp_path, accept_damage=True)
     assert plate.frames == (1, 2, 3, 5, 6, 7)
     assert codes(shot, plate) == list(plate.frames)
     assert plate.missing == (4,)
@@ -450,7 +393,7 @@ def _nothing(folder: Path) -> Path:
         (_sound, "no video"),
         (_headless, "is damaged"),
         (_unknown_codec, "zzzz"),
-        (_two_sizes, "192x108, then 240x108"),
+        (_two_sizes, "192x108, a.0004.png 240x108"),
         (_garbage_image, "a.0001.png"),
         (_nothing, "no images"),
         (lambda folder: folder / "gone.mp4", "not found"),
@@ -471,14 +414,17 @@ def test_bad_plates_leave_the_old_result(tmp_path: Path, make: Any, words: str) 
 
 def test_a_rate_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        run_ingest(movies.coded_movie(tmp_path / "a.mp4", 3), Shot(tmp_path / "shot"), "fast")
+        run_ingest(movies.coded_movie(tmp_path / "a.mp4", 3), Shot(tmp_path / "shot"), fps="fast")
     assert leftovers(tmp_path) == []
 
 
-def test_a_truncated_movie_gives_the_frames_it_has(tmp_path: Path) -> None:
+def test_a_truncated_movie_gives_the_frames_it_has_when_that_is_accepted(tmp_path: Path) -> None:
     movie = movies.coded_movie(tmp_path / "a.mkv", 40, "-c:v", "libx264", "-g", "5", "-bf", "0")
     movie.write_bytes(movie.read_bytes()[: movie.stat().st_size * 2 // 3])
-    shot, plate, _ = ingested(movie, tmp_path)
+    with pytest.raises(PlateError, match=r"ends .* sooner than it says.*Accept Damage"):
+        run_ingest(movie, Shot(tmp_path / "shot"))
+    assert leftovers(tmp_path) == []
+    shot, plate, _ = ingested(movie, tmp_path, accept_damage=True)
     assert 10 < len(plate.frames) < 40
     assert codes(shot, plate) == list(range(len(plate.frames)))
 
@@ -492,12 +438,14 @@ def test_frames_that_cannot_be_decoded_are_counted(tmp_path: Path) -> None:
     for lost in (3, 11, 12):
         data[starts[lost] : starts[lost] + 60] = bytes(60)
     movie.write_bytes(data)
-    shot, plate, warnings = ingested(movie, tmp_path)
+    with pytest.raises(PlateError, match=r"17 of the movie's 20 frames.*Accept Damage"):
+        run_ingest(movie, Shot(tmp_path / "shot"))
+    shot, plate, warnings = ingested(movie, tmp_path, accept_damage=True)
     there = [i for i in range(20) if i not in (3, 11, 12)]
     assert plate.frames == tuple(range(1, 18))
     assert list(plate.source_indices) == codes(shot, plate) == there
     assert plate.times == pytest.approx([i / 24 for i in there])
-    assert any("20 frames; 17 could" in text for text in warnings)
+    assert any("17 of the movie's 20 frames" in text for text in warnings)
 
 
 # The target

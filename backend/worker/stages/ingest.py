@@ -2,82 +2,83 @@
 """Turns a plate into frames: every frame exactly once, under the plate's own number.
 
     source/frames/frame_0001.png                                   8-bit, or 16-bit from more bits
-    source/frames/BL_proxy/frame_0001.png/proxy_50/00000001.jpg    half size, Blender's layout
+    source/frames/BL_proxy/frame_0001.png/proxy_50/00000001.jpg    also 25 and 100: Blender's layout
     source/shot.json                                               the frame map
 
 A movie's frames are numbered from 1 in the order they are shown; one that cannot be decoded takes
 no number, `source_indices` tells the others' places. A sequence keeps its own numbers, holes and
-all. RGB in full range; alpha is dropped, and code values are otherwise as the plate has them (log
-stays log).
+all. RGB in full range; alpha is left out, and code values are otherwise as the plate has them (log
+stays log). Images that hold light become sRGB.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
+import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
 
 from ...errors import OutputError, PlateError
-from ...plates import PlateSource, parse_rate, ranges, resolve_plate
-from ...shot import Plate, write_json
+from ...plates import plate_fingerprint, ranges
+from ...shot import FRAME_PATTERN, Plate, write_json
 from ...stages import IngestOptions
+from ..colors import needs_view, view_of, write_cube
 from ..extraction import (
-    PROXY_PERCENT,
     Encoding,
     Extraction,
+    Stretch,
     extract_movie,
     extract_sequence,
     keep_whole,
 )
-from ..focal_hint import image_focal, movie_focal
-from ..media import Movie, Picture, probe_image, probe_movie
+from ..float_images import extract_light
+from ..intake import Intake, of_fields, remarks, resampled, take_in
+from ..media import Movie
+from ..proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name
 from ..report import Context, Report
 
-SEQUENCE_RATE = Fraction(24)
-"""An image sequence does not say its rate."""
 _TYPICAL_PNG = 0.5
 """Size of a compressed frame against its raw pixels, for typical footage; noise takes 1.0."""
-_PROXY_BYTES = 0.07  # for each pixel of the plate
-
-
-@dataclass(frozen=True)
-class _Intake:
-    """A plate and what is to become of it. `count` is how many frames are expected."""
-
-    source: PlateSource
-    movie: Movie | None
-    picture: Picture
-    rate: Fraction
-    convert: bool
-    count: int
+_PROXY_BYTES = 0.37  # of all sizes together, for each pixel of the frames
+_FAR, _BEFORE = 10.0, 3.0
+"""Seconds into a movie from which its beginning is not decoded, and how much sooner than the cut
+decoding begins, so that it has a keyframe behind it."""
+_LONGEST_PATH = 259
+"""Letters of a path that Windows programs without long paths can open."""
 
 
 def run(context: Context[IngestOptions]) -> None:
-    """Raises PlateError, UsageError for the rate, OutputError when the shot has no room."""
+    """Raises PlateError, UsageError for the options, OutputError when the shot has no room."""
     report = context.report
     report.status("Reading the plate")
-    intake = _take_in(context.plate, context.options)
+    before = plate_fingerprint(context.plate)
+    intake = take_in(context.plate, context.options)
+    _need_two(len(intake.numbers), intake.source.path)
     folder = context.part.folder("source")
     frames = folder / context.shot.frames.name
     frames.mkdir(exist_ok=True)
-    first = intake.source.numbers[0] if intake.movie is None else 1
-    encoding = Encoding(intake.picture, frames, first, intake.rate if intake.convert else None)
-    kept = keep_whole(encoding, in_a_row=intake.movie is not None)
-    _check_space(intake, len(kept), folder)
-    for text in _remarks(intake):
-        report.warning(text)
-    report.status("Extracting frames")
-    if intake.movie is None:
-        extraction = extract_sequence(intake.source, encoding, kept, report)
-    else:
-        extraction = extract_movie(intake.movie, encoding, kept, intake.count, report)
-    plate = _plate(intake, extraction, report)
+    check_path(context.shot.frames, intake.numbers, os.name == "nt")
+    with _encoding(intake, frames) as encoding:
+        kept = keep_whole(encoding, in_a_row=intake.movie is not None)
+        _check_space(encoding, len(kept), folder)
+        for text in remarks(intake):
+            report.warning(text)
+        report.status("Extracting frames")
+        extraction, stretch = _extracted(intake, encoding, kept, report)
+    if plate_fingerprint(context.plate) != before:
+        raise PlateError(
+            f"{intake.source.path} changed while it was being read. Wait until it is whole, then "
+            "set the shot up again."
+        )
+    _check_damage(intake, stretch, extraction, context.options.accept_damage, report)
+    plate = _plate(intake, stretch, extraction)
     write_json(folder / context.shot.plate_file.name, plate.to_json())
     report.result("source/frames", "frames")
     context.record.update(
@@ -86,26 +87,29 @@ def run(context: Context[IngestOptions]) -> None:
         fps=str(plate.fps),
         size=[plate.width, plate.height],
         bits=16 if encoding.deep else 8,
-        proxies=[PROXY_PERCENT],
+        proxies=sorted(PROXY_PERCENTS),
         ffmpeg=imageio_ffmpeg.get_ffmpeg_version(),
     )
 
 
-def _take_in(plate: str, options: IngestOptions) -> _Intake:
-    asked = parse_rate(options.fps) if options.fps else None
-    source = resolve_plate(plate)
-    if source.kind == "sequence":
-        _need_two(len(source.files), source.path)
-        picture = probe_image(source.path)
-        return _Intake(source, None, picture, asked or SEQUENCE_RATE, False, len(source.files))
-    movie = probe_movie(source.path)
-    _need_two(movie.frame_count, source.path)
-    convert = asked is not None and not (movie.constant and movie.rate == asked)
-    count = movie.frame_count
-    if asked is not None and convert:
-        count = len(resampled(movie.ticks, movie.time_base, movie.rate, asked))
-        _need_two(count, source.path)
-    return _Intake(source, movie, movie.picture, asked or movie.rate, convert, count)
+@contextmanager
+def _encoding(intake: Intake, frames: Path) -> Iterator[Encoding]:
+    """How the frames are written; for as long as its lookup table is there."""
+    encoding = Encoding(
+        picture=intake.picture,
+        folder=frames,
+        numbers=intake.numbers,
+        size=intake.size,
+        deinterlace=intake.deinterlace,
+        rate=intake.rate if intake.converts else None,
+        every=intake.every,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        if needs_view(intake.color.space) and not intake.floats:
+            cube = Path(temporary) / "view.cube"
+            write_cube(intake.color.space, cube)
+            encoding = replace(encoding, cube=cube)
+        yield encoding
 
 
 def _need_two(count: int, path: Path) -> None:
@@ -113,10 +117,22 @@ def _need_two(count: int, path: Path) -> None:
         raise PlateError(f"{path} holds one frame; a shot needs two or more.")
 
 
-def _check_space(intake: _Intake, done: int, folder: Path) -> None:
-    pixels = intake.picture.width * intake.picture.height
-    raw = pixels * (6 if intake.picture.depth > 8 else 3)
-    need = (intake.count - done) * (raw * _TYPICAL_PNG + pixels * _PROXY_BYTES)
+def check_path(frames: Path, numbers: Sequence[int], windows: bool) -> None:
+    """Raises OutputError when the proxies' paths would be longer than Windows opens."""
+    first = f"{FRAME_PATTERN.format(numbers[0])}.png"
+    part = frames.parent.with_name(f"{frames.parent.name}.part") / frames.name
+    length = len(str(part / proxy_folder(first, 100) / proxy_name(numbers[-1], numbers[0])))
+    if windows and length > _LONGEST_PATH:
+        raise OutputError(
+            f"The shot's files would have paths of {length} letters, and Windows opens "
+            f"{_LONGEST_PATH}: choose a shot folder with a shorter path than {frames.parents[1]}."
+        )
+
+
+def _check_space(encoding: Encoding, done: int, folder: Path) -> None:
+    pixels = encoding.size[0] * encoding.size[1]
+    raw = pixels * (6 if encoding.deep else 3)
+    need = (len(encoding.numbers) - done) * (raw * _TYPICAL_PNG + pixels * _PROXY_BYTES)
     free = shutil.disk_usage(folder).free
     if need > free:
         raise OutputError(
@@ -125,86 +141,162 @@ def _check_space(intake: _Intake, done: int, folder: Path) -> None:
         )
 
 
-def _remarks(intake: _Intake) -> list[str]:
-    """What an artist should know about the plate before it is extracted."""
-    remarks = []
-    if intake.source.missing:
-        missing = ranges(intake.source.missing)
-        remarks.append(f"The sequence has holes; these frames are missing: {missing}.")
-    if intake.movie is not None and not intake.movie.constant and not intake.convert:
-        remarks.append(
-            "The movie has a variable frame rate: every frame is kept once, and its average of "
-            f"{float(intake.rate):.3f} is the shot's rate."
-        )
-    return remarks
+def _extracted(
+    intake: Intake, encoding: Encoding, kept: Sequence[int], report: Report
+) -> tuple[Extraction, Stretch | None]:
+    """Writes the frames; the stretch is that of a movie."""
+    if intake.movie is not None:
+        return _extracted_movie(intake, intake.movie, encoding, kept, report)
+    if not intake.floats:
+        return extract_sequence(intake.source, encoding, kept, report), None
+    left = set(intake.numbers).difference(kept)
+    names = zip(intake.source.numbers, intake.source.files, strict=True)
+    files = {number: file for number, file in names if number in left}
+    view = view_of(intake.color.space, intake.exposure)
+    return extract_light(files, encoding, view, len(kept), report), None
 
 
-def _plate(intake: _Intake, extraction: Extraction, report: Report) -> Plate:
-    frames = extraction.frames
-    _need_two(len(frames), intake.source.path)
-    movie = intake.movie
-    if movie is None:
-        indices, times = _sequence_map(intake, frames)
-        missing = _holes(intake.source, frames, report)
+def _extracted_movie(
+    intake: Intake, movie: Movie, encoding: Encoding, kept: Sequence[int], report: Report
+) -> tuple[Extraction, Stretch]:
+    """From near the cut where that is far into the movie, and from its beginning where decoding
+    does not start where the container says."""
+    stretch = stretch_of(intake, movie)
+    near = _near(stretch, movie)
+    if near is not None:
+        try:
+            found = extract_movie(movie, near, encoding, kept, report)
+        except PlateError:
+            found = Extraction(())
+        if found.ticks == movie.ticks[stretch.begin : stretch.end + 1]:
+            return found, stretch
+        kept = ()
+        keep_whole(replace(encoding, numbers=()), in_a_row=True)
+    return extract_movie(movie, stretch, encoding, kept, report), stretch
+
+
+def stretch_of(intake: Intake, movie: Movie) -> Stretch:
+    """The frames of the movie that the taken ones are made of."""
+    first, last = intake.numbers[0] - 1, intake.numbers[-1] - 1
+    if intake.converts:
+        return Stretch(0, movie.frame_count - 1, skip=first)
+    each = 2 if intake.deinterlace == "fields" else 1
+    begin, end, skip = first // each, last // each, first % each
+    if intake.deinterlace != "off" and begin > 0:
+        # Deinterlacing looks at the frame before, too.
+        begin, skip = begin - 1, skip + each
+    return Stretch(begin, end, skip)
+
+
+def _near(stretch: Stretch, movie: Movie) -> Stretch | None:
+    """The same stretch, decoded from shortly before it; None where that saves nothing."""
+    first, last = movie.ticks[stretch.begin], movie.ticks[stretch.end]
+    after = float((first - movie.ticks[0]) * movie.time_base)
+    if after < _FAR or movie.untimed:
+        return None
+    return replace(stretch, seek=after - _BEFORE, ticks=(first, last))
+
+
+def _check_damage(
+    intake: Intake, stretch: Stretch | None, found: Extraction, accepted: bool, report: Report
+) -> None:
+    """Raises PlateError when frames of the plate cannot be read, unless that is accepted."""
+    if stretch is None:
+        broken = sorted(set(intake.numbers) - set(found.frames))
+        if not broken:
+            return
+        text = f"These images are damaged: {ranges(broken)}."
+        remedy = "Replace them, or remove them to leave holes"
     else:
-        indices, times = _movie_map(intake, movie, extraction, report)
-        missing = ()
+        text = _movie_damage(intake, stretch, found)
+        remedy = "Copy the movie again"
+        if not text:
+            return
+    if not accepted:
+        raise PlateError(f"{text} {remedy}, or turn on Accept Damage to go on with the others.")
+    report.warning(f"{text} The others are taken.")
+
+
+def _movie_damage(intake: Intake, stretch: Stretch, found: Extraction) -> str:
+    """What is wrong with the stretch of the movie that was taken, "" when nothing is."""
+    movie = intake.movie
+    assert movie is not None
+    if movie.cut_short and stretch.end == movie.frame_count - 1:
+        return f"The movie ends {movie.cut_short:.1f} s sooner than it says: it is not whole."
+    if len(found.ticks) < stretch.count:
+        return f"{len(found.ticks)} of the movie's {stretch.count} frames can be decoded."
+    return ""
+
+
+def _plate(intake: Intake, stretch: Stretch | None, found: Extraction) -> Plate:
+    frames = found.frames
+    _need_two(len(frames), intake.source.path)
+    if intake.movie is None or stretch is None:
+        places = {number: index for index, number in enumerate(intake.source.numbers)}
+        indices = tuple(places[number] for number in frames)
+        seconds = tuple(float((n - intake.first_number) / intake.rate) for n in frames)
+        names = tuple(intake.source.files[index].name for index in indices)
+    else:
+        indices, seconds = movie_map(intake, intake.movie, stretch, found)
+        names = ()
+    start = intake.timecode
+    if start is not None:
+        start = start.plus(round(seconds[0] * float(intake.rate)))
+    width, height = intake.size
+    focal = intake.camera.focal_pixels(width, height)
+    cut = (intake.cut.first, max(n for n in frames if n <= intake.cut.last))
     return Plate(
         source=str(intake.source.path),
         kind=intake.source.kind,
-        width=extraction.width,
-        height=extraction.height,
+        width=width,
+        height=height,
         fps=intake.rate,
         frames=frames,
         source_indices=indices,
-        times=times,
-        pixel_aspect=intake.picture.pixel_aspect,
-        missing=missing,
-        focal_hint=_focal_hint(intake),
+        times=tuple(second - seconds[0] for second in seconds),
+        pixel_aspect=intake.pixel_aspect,
+        missing=_holes(intake, frames),
+        focal_hint=focal,
+        source_names=names,
+        timecode=str(start) if start is not None else "",
+        cut=None if cut == (frames[0], frames[-1]) else cut,
+        source_size=(intake.picture.width, intake.picture.height),
+        every=intake.every,
+        color=intake.color,
+        camera=intake.camera,
     )
 
 
-def _focal_hint(intake: _Intake) -> float:
-    picture = intake.picture
-    if intake.movie is None:
-        return image_focal(intake.source.path)
-    return movie_focal(intake.movie.metadata, picture.width, picture.height)
-
-
-def _sequence_map(
-    intake: _Intake, frames: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    places = {number: index for index, number in enumerate(intake.source.numbers)}
-    times = tuple(float((number - frames[0]) / intake.rate) for number in frames)
-    return tuple(places[number] for number in frames), times
-
-
-def _holes(source: PlateSource, frames: Sequence[int], report: Report) -> tuple[int, ...]:
-    """The numbers between the first and last frame that there is no frame of."""
-    broken = sorted(set(source.numbers) - set(frames))
-    if broken:
-        report.warning(f"These images are damaged and were left out: {ranges(broken)}.")
+def _holes(intake: Intake, frames: Sequence[int]) -> tuple[int, ...]:
+    """The numbers from the first to the last frame that would be taken and are not there."""
     there = set(frames)
-    return tuple(number for number in range(frames[0], frames[-1]) if number not in there)
+    wanted = range(frames[0], frames[-1], intake.every)
+    return tuple(number for number in wanted if number not in there)
 
 
-def _movie_map(
-    intake: _Intake, movie: Movie, extraction: Extraction, report: Report
+def movie_map(
+    intake: Intake, movie: Movie, stretch: Stretch, found: Extraction
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    decoded = extraction.ticks
-    if len(decoded) < movie.frame_count:
-        report.warning(
-            f"The movie says it has {movie.frame_count} frames; {len(decoded)} could be decoded."
-        )
-    places = places_among(decoded, movie.ticks)
-    count = len(extraction.frames)
-    if intake.convert:
-        kept = resampled(decoded, movie.time_base, movie.rate, intake.rate)
+    """The position in the movie of each frame, and its time in seconds from the movie's first."""
+    within = movie.ticks[stretch.begin : stretch.end + 1]
+    places = [stretch.begin + place for place in places_among(found.ticks, within)]
+    ticks, time_base, rate, each = found.ticks, movie.time_base, movie.rate, 1
+    if intake.deinterlace == "fields":
+        ticks, time_base, rate, each = of_fields(ticks), time_base / 2, rate * 2, 2
+    taken = [stretch.skip + i * intake.every for i in range(len(found.frames))]
+    start = movie.ticks[0] * movie.time_base
+    if intake.converts:
+        shown = resampled(ticks, time_base, rate, intake.rate)
         # At the very end the filter may give one frame more or less than its rounding rule says.
-        kept = (*kept[:count], *[kept[-1]] * (count - len(kept)))
-        return tuple(places[i] for i in kept), tuple(float(i / intake.rate) for i in range(count))
-    times = tuple(float((tick - decoded[0]) * movie.time_base) for tick in decoded[:count])
-    return tuple(places[:count]), times
+        sources = [shown[min(k, len(shown) - 1)] for k in taken]
+        return (
+            tuple(places[source // each] for source in sources),
+            tuple(float(k / intake.rate) for k in taken),
+        )
+    return (
+        tuple(places[k // each] for k in taken),
+        tuple(float(ticks[k] * time_base - start) for k in taken),
+    )
 
 
 def places_among(decoded: Sequence[int], ticks: Sequence[int]) -> tuple[int, ...]:
@@ -217,16 +309,3 @@ def places_among(decoded: Sequence[int], ticks: Sequence[int]) -> tuple[int, ...
         place < len(ticks) and ticks[place] == t for place, t in zip(places, decoded, strict=True)
     )
     return places if rising and known else tuple(range(len(decoded)))
-
-
-def resampled(
-    ticks: Sequence[int], time_base: Fraction, old: Fraction, rate: Fraction
-) -> tuple[int, ...]:
-    """Which frame ffmpeg's fps filter shows at each frame of a constant rate.
-
-    Each time is rounded to the nearest new frame (halves up); the last that is not later is shown.
-    The last frame lasts one frame of the `old` rate.
-    """
-    times = [(tick - ticks[0]) * time_base for tick in ticks]
-    slots = [int(time * rate + Fraction(1, 2)) for time in (*times, times[-1] + 1 / old)]
-    return tuple(bisect.bisect_right(slots[:-1], slot) - 1 for slot in range(slots[-1]))
