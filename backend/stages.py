@@ -107,6 +107,12 @@ class IngestOptions:
         maximum=20.0,
         unit="stops",
     )
+    proxies: bool = option(
+        True,
+        "Write small copies of the frames, from which the plate plays and scrubs smoothly",
+        label="Proxies",
+        flags=("--no-proxies",),
+    )
     accept_damage: bool = option(
         False,
         "Go on with the frames that can be read, when the plate is truncated or damaged",

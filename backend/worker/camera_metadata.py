@@ -59,6 +59,7 @@ def image_camera(path: Path) -> PlateCamera:
     """The camera by an image's metadata."""
     opened: Any = oiio.ImageInput.open(str(path))
     if opened is None:
+        oiio.geterror()
         return PlateCamera()
     try:
         spec = opened.spec()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -62,6 +63,7 @@ class Encoding:
     deinterlace "off", "frames" or "fields"
     rate        a movie is brought to that constant rate first; None keeps its moments
     every       moments from one number to the next
+    percents    of the proxies that are written, from PROXY_PERCENTS
     cube        a lookup table (.cube) that makes proxies fit to be seen; None where they are
     """
 
@@ -72,6 +74,7 @@ class Encoding:
     deinterlace: str = "off"
     rate: Fraction | None = None
     every: int = 1
+    percents: tuple[int, ...] = PROXY_PERCENTS
     cube: Path | None = None
 
     @property
@@ -92,7 +95,7 @@ class Encoding:
 
     def is_whole(self, number: int, frame: Path) -> bool:
         """Whether a frame and its proxies are there from their beginning to their end."""
-        small = (self.proxy(number, percent) for percent in PROXY_PERCENTS)
+        small = (self.proxy(number, percent) for percent in self.percents)
         return _is_png(frame) and all(map(_is_jpeg, small))
 
 
@@ -133,11 +136,22 @@ def keep_whole(encoding: Encoding, in_a_row: bool) -> tuple[int, ...]:
         whole = [n for n, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
     kept = tuple(whole[:-_MAY_BE_HALF_WRITTEN])
     stay = {found[n] for n in kept}
-    stay |= {encoding.proxy(n, percent) for n in kept for percent in PROXY_PERCENTS}
+    stay |= {encoding.proxy(n, percent) for n in kept for percent in encoding.percents}
     for file in encoding.folder.rglob("*"):
         if file.is_file() and file not in stay:
             file.unlink()
     return kept
+
+
+def hold_proxies(encoding: Encoding, frames: Sequence[int]) -> None:
+    """Lets each frame's proxies stand for the numbers that were skipped after it: Blender shows
+    nothing where a proxy is missing."""
+    for frame, after in itertools.pairwise(frames):
+        for number, percent in itertools.product(range(frame + 1, after), encoding.percents):
+            try:
+                os.link(encoding.proxy(frame, percent), encoding.proxy(number, percent))
+            except OSError:
+                shutil.copyfile(encoding.proxy(frame, percent), encoding.proxy(number, percent))
 
 
 def extract_sequence(
@@ -251,9 +265,9 @@ def _proxied(rgb: Any, encoding: Encoding) -> list[Any]:
     """The proxies of the frames, in the order of their percents."""
     if encoding.cube is not None:
         rgb = rgb.filter("lut3d", str(encoding.cube), interp="tetrahedral")
-    sizes = [proxy_size(encoding.size, percent) for percent in PROXY_PERCENTS]
     found = []
-    for width, height in sizes:
+    for percent in encoding.percents:
+        width, height = proxy_size(encoding.size, percent)
         small = rgb.filter(
             "scale", width, height, flags="area", out_color_matrix="bt601", out_range="full"
         ).filter("format", "yuvj420p")
@@ -276,11 +290,14 @@ def _image_outputs(video: Any, encoding: Encoding, limit: dict[str, int]) -> lis
     """The frames and their proxies: files are numbered by the times of what `video` shows."""
     common = {"format": "image2", "fps_mode": "passthrough", "threads": thread_count()}
     common |= {"frame_pts": 1, "enc_time_base": f"1:{_IMAGE_RATE}"} | limit
-    both = _in_rgb(video, encoding).split()
+    rgb = _in_rgb(video, encoding)
     frames = _pattern(encoding.folder, _FRAME_FILE)
+    if not encoding.percents:
+        return [ffmpeg.output(rgb, frames, **common, **_PNG)]
+    both = rgb.split()
     outputs = [ffmpeg.output(both[0], frames, **common, **_PNG)]
     small = both[1].filter("setpts", f"PTS-{encoding.first - 1}")
-    for percent, proxy in zip(PROXY_PERCENTS, _proxied(small, encoding), strict=True):
+    for percent, proxy in zip(encoding.percents, _proxied(small, encoding), strict=True):
         encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
         files = _pattern(encoding.proxies(percent), _PROXY_FILE)
         outputs.append(ffmpeg.output(proxy, files, **common, **_JPEG))

@@ -21,7 +21,7 @@ from ..errors import OutputError, PlateError
 from ..shot import FRAME_PATTERN
 from .colors import Pixels, View
 from .extraction import Encoding, Extraction, thread_count
-from .proxy_layout import PROXY_PERCENTS, proxy_size
+from .proxy_layout import proxy_size
 from .report import Report
 
 JPEG_QUALITY = 92
@@ -37,7 +37,7 @@ def extract_light(
 
     Raises PlateError, naming an image that cannot be read, and OutputError.
     """
-    for percent in PROXY_PERCENTS:
+    for percent in encoding.percents:
         encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
     total = len(encoding.numbers)
     threads = max(1, thread_count())
@@ -70,7 +70,7 @@ def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> Non
         shown = cv2.resize(shown, encoding.size, interpolation=cv2.INTER_AREA)
     frame = (np.clip(shown[..., ::-1], 0.0, 1.0) * 65535 + 0.5).astype(np.uint16)
     small: Any = (frame >> 8).astype(np.uint8)
-    for percent in PROXY_PERCENTS:
+    for percent in encoding.percents:
         small = cv2.resize(small, proxy_size(encoding.size, percent), interpolation=cv2.INTER_AREA)
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         _write(encoding.proxy(number, percent), small, quality)

@@ -56,7 +56,8 @@ def proxy_file(shot: Shot, plate: Plate, number: int, percent: int = 50) -> Path
 def check_files(shot: Shot, plate: Plate) -> None:
     """Holds for every ingest: exactly the files of the frame map, with sizes that agree."""
     wanted = {shot.frame_file(n) for n in plate.frames}
-    wanted |= {proxy_file(shot, plate, n, p) for n in plate.frames for p in PERCENTS}
+    held = range(plate.first_frame, plate.last_frame + 1) if plate.every > 1 else plate.frames
+    wanted |= {proxy_file(shot, plate, n, p) for n in held for p in PERCENTS}
     assert {file for file in shot.frames.rglob("*") if file.is_file()} == wanted
     assert len(plate.frames) == len(plate.source_indices) == len(plate.times)
     assert plate.times[0] == 0

@@ -77,6 +77,8 @@ def test_every_nth_frame_keeps_its_number(tmp_path: Path) -> None:
     assert plate.frames == (5, 11, 17, 23, 29)
     assert codes(shot, plate) == list(plate.source_indices) == [4, 10, 16, 22, 28]
     assert (plate.missing, plate.cut_range) == ((), (5, 29))
+    held = [movies.read_code(movies.read_image(proxy_file(shot, plate, n))) for n in range(5, 30)]
+    assert held == [n for n in (4, 10, 16, 22) for _ in range(6)] + [28]
 
 
 def test_a_cut_of_a_sequence(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.exports import export_figures
-from tests.bench.ingest_ratio import ingest_ratio
 from tests.bench.poll import poll_figures
 from tests.bench.scene_figures import scene_figures
 
-PARTS = (poll_figures, export_figures, scene_figures, ingest_ratio)
+PARTS = (poll_figures, export_figures, scene_figures)
 
 
 def main() -> int:

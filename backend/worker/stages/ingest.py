@@ -36,6 +36,7 @@ from ..extraction import (
     Stretch,
     extract_movie,
     extract_sequence,
+    hold_proxies,
     keep_whole,
 )
 from ..float_images import extract_light
@@ -65,13 +66,16 @@ def run(context: Context[IngestOptions]) -> None:
     frames = folder / context.shot.frames.name
     frames.mkdir(exist_ok=True)
     check_path(context.shot.frames, intake.numbers, os.name == "nt")
-    with _encoding(intake, frames) as encoding:
+    percents = PROXY_PERCENTS if context.options.proxies else ()
+    with _encoding(intake, frames, percents) as encoding:
         kept = keep_whole(encoding, in_a_row=intake.movie is not None)
         _check_space(encoding, len(kept), folder)
         for text in remarks(intake):
             report.warning(text)
         report.status("Extracting frames")
         extraction, stretch = _extracted(intake, encoding, kept, report)
+        if intake.every > 1:
+            hold_proxies(encoding, extraction.frames)
     if plate_fingerprint(context.plate) != before:
         raise PlateError(
             f"{intake.source.path} changed while it was being read. Wait until it is whole, then "
@@ -87,13 +91,13 @@ def run(context: Context[IngestOptions]) -> None:
         fps=str(plate.fps),
         size=[plate.width, plate.height],
         bits=16 if encoding.deep else 8,
-        proxies=sorted(PROXY_PERCENTS),
+        proxies=sorted(percents),
         ffmpeg=imageio_ffmpeg.get_ffmpeg_version(),
     )
 
 
 @contextmanager
-def _encoding(intake: Intake, frames: Path) -> Iterator[Encoding]:
+def _encoding(intake: Intake, frames: Path, percents: tuple[int, ...]) -> Iterator[Encoding]:
     """How the frames are written; for as long as its lookup table is there."""
     encoding = Encoding(
         picture=intake.picture,
@@ -103,9 +107,10 @@ def _encoding(intake: Intake, frames: Path) -> Iterator[Encoding]:
         deinterlace=intake.deinterlace,
         rate=intake.rate if intake.converts else None,
         every=intake.every,
+        percents=percents,
     )
     with tempfile.TemporaryDirectory() as temporary:
-        if needs_view(intake.color.space) and not intake.floats:
+        if percents and needs_view(intake.color.space) and not intake.floats:
             cube = Path(temporary) / "view.cube"
             write_cube(intake.color.space, cube)
             encoding = replace(encoding, cube=cube)
