@@ -12,7 +12,7 @@ from ..backend.groups import GROUPS, in_order
 from ..backend.host import Host
 from ..backend.jobs import Job, JobState
 from ..backend.stages import STAGES
-from .view import Pace, progress_text
+from .view import progress_text
 
 NEEDED = in_order(sorted({group for stage in STAGES.values() for group in stage.groups}))
 """The environment groups that the stages need."""
@@ -52,7 +52,7 @@ def _only_installs(job: Job) -> bool:
 
 
 def compose_environment(
-    disk: EnvironmentView, jobs: Sequence[Job], canceling: set[str], pace: Pace
+    disk: EnvironmentView, jobs: Sequence[Job], canceling: set[str]
 ) -> EnvironmentView:
     """The view with the newest installation as it is now; `jobs` are oldest first."""
     plain = EnvironmentView(known=disk.known, ready=disk.ready, home=disk.home)
@@ -63,7 +63,7 @@ def compose_environment(
     plain = replace(plain, job=now.id, log=str(job.log))
     if now.state.active:
         stopping = now.id in canceling
-        text, count = progress_text(now, pace)
+        text, count = progress_text(now)
         text = "Canceling..." if stopping else text
         busy = replace(plain, installing=True, text=text, count=count, canceling=stopping)
         return replace(busy, fraction=now.fraction)
