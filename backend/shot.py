@@ -31,6 +31,7 @@ Frames, masks and everything per frame carry the plate's own frame number in the
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -209,6 +210,11 @@ class Shot:
     def load_plate(self) -> Plate:
         """Raises FormatError when shot.json is missing or damaged."""
         return Plate.from_json(read_json(self.plate_file))
+
+
+def folder_key(path: str) -> str:
+    """The same for every spelling of one folder's path on this system; "" stays ""."""
+    return os.path.normcase(os.path.abspath(path)) if path else ""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
 from .scene import stamp
-from .view import OnDisk, Pace, Query, ShotView, compose, jobs_of, read_shot
+from .view import OnDisk, Query, RecentView, ShotView, compose, jobs_of, read_recent, read_shot
 
 POLL_INTERVAL = 0.25
 READ_INTERVAL = 0.05
@@ -63,13 +63,13 @@ class Monitor:
         self._environment_on_disk = EnvironmentView()
         self.trouble = ""
         self.import_waits = False
+        self.recent: tuple[RecentView, ...] = ()
         self._views: dict[int, ShotView] = {}
         self._on_disk: dict[int, OnDisk] = {}
         self._jobs: dict[str, Job] = {}
         self._canceling: set[str] = set()
         self._to_import: list[Job] = []
         self._import_troubles: dict[int, str] = {}
-        self._pace = Pace()
         self._dirty = False
         self._settling = False
         self._reading: Reading | None = None
@@ -131,7 +131,9 @@ class Monitor:
         if self._settling:
             self._settling = False
             _redraw()
-        if self._take_reading() | self._poll_jobs():
+        changed = self._take_reading() | self._poll_jobs()
+        # The time that is left runs down while nothing else changes.
+        if changed or self.active_jobs:
             self._compose()
         if self._dirty and self._reading is None:
             self._dirty = False
@@ -150,7 +152,7 @@ class Monitor:
         def read() -> Any:
             jobs = store.jobs()
             shots = {uid: read_shot(query, jobs) for uid, query in queries.items()}
-            return shots, read_environment(host, jobs)
+            return shots, read_environment(host, jobs), read_recent(host.home)
 
         return read
 
@@ -161,7 +163,7 @@ class Monitor:
         self._reading = None
         if reading.error:
             raise reading.error
-        self._on_disk, (self._environment_on_disk, installs) = reading.result
+        self._on_disk, (self._environment_on_disk, installs), self.recent = reading.result
         found = [job for disk in self._on_disk.values() for job in disk.jobs]
         # A job that is followed already has been read further than the copy from the disk.
         self._jobs = {
@@ -190,9 +192,7 @@ class Monitor:
         """Makes the views anew and redraws what shows them, if they differ."""
         jobs = sorted(self._jobs.values(), key=lambda job: job.folder.name)
         views = {uid: self._compose_shot(uid, disk, jobs) for uid, disk in self._on_disk.items()}
-        environment = compose_environment(
-            self._environment_on_disk, jobs, self._canceling, self._pace
-        )
+        environment = compose_environment(self._environment_on_disk, jobs, self._canceling)
         if (views, environment) != (self._views, self.environment):
             self._views, self.environment = views, environment
             _redraw()
@@ -201,7 +201,7 @@ class Monitor:
 
     def _compose_shot(self, uid: int, disk: OnDisk, jobs: list[Job]) -> ShotView:
         mine = jobs_of(disk.folder, jobs)
-        view = compose(disk, mine, self._canceling, self._pace)
+        view = compose(disk, mine, self._canceling)
         return replace(view, trouble=self._import_troubles.get(uid, ""))
 
     # Importing what has finished

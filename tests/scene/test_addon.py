@@ -14,7 +14,7 @@ from shot_gopher.backend.jobs import JobStore
 from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
-from shot_gopher.operators.view import Pace, Query, ShotView, StageState, compose, read_shot
+from shot_gopher.operators.view import Query, ShotView, StageState, compose, read_shot
 
 
 def test_every_option_is_a_property(settings: Any) -> None:
@@ -39,7 +39,7 @@ def test_every_option_is_a_property(settings: Any) -> None:
         ("sh010.mp4", "sh010"),
         ("take_02.mov", "take_02"),
         ("sh 010.1001.png", "sh_010"),
-        ("1001.png", "1001"),
+        ("sh050/1001.png", "sh050"),
     ],
 )
 def test_a_plate_suggests_its_shot_folder(
@@ -94,7 +94,7 @@ def write_job(home: Path, shot: Path, name: str, events: list[dict[str, Any]]) -
 def view(home: Path, shot: Path) -> ShotView:
     options = {name: {} for name in STAGES}
     disk = read_shot(Query(str(shot), "", options), JobStore(home).jobs())
-    return compose(disk, disk.jobs, set(), Pace())
+    return compose(disk, disk.jobs, set())
 
 
 STARTED = {"event": "started", "pid": 0, "versions": {}}

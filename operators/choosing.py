@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which shot a scene works on: chosen by a drop, by the menu of recent shots, or by a plate.
+
+The shot that a scene worked on before stays where it is, and among the recent ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import UsageError
+from ..backend.intake import Intake, free_folder, recorded_plate, take_in
+from ..backend.recent import RecentShots
+from ..backend.shot import Shot, folder_key
+from . import addon
+from .monitor import monitor
+
+
+def choose(scene: bpy.types.Scene, paths: Sequence[Path], folder: str = "") -> Intake:
+    """Makes what the paths stand for the scene's shot, a plate's in `folder` or a fitting one.
+
+    Raises ShotGopherError; the scene is then as it was.
+    """
+    intake = take_in(paths)
+    if intake.shot is not None:
+        open_shot(scene, intake.shot)
+    elif intake.source is not None:
+        plate = str(intake.source.path)
+        suggested = suggested_folder(scene, plate)
+        _set(scene, plate, addon.absolute(folder) or suggested, suggested)
+    return intake
+
+
+def open_shot(scene: bpy.types.Scene, shot: Shot) -> None:
+    """Makes a shot that is there the scene's. Raises UsageError."""
+    if not shot.path.is_dir():
+        raise UsageError(f"{shot.path} was not found.")
+    recent = RecentShots(addon.host().home)
+    key = folder_key(str(shot.path))
+    noted = (known.plate for known in recent.all() if folder_key(known.folder) == key)
+    plate = recorded_plate(shot) or next(noted, "")
+    # A plate that is gone is no trouble for a shot that has its frames.
+    _set(scene, plate if Path(plate).exists() else "", str(shot.path), "")
+    recent.note(shot.path, plate)
+
+
+def suggested_folder(scene: bpy.types.Scene, plate: str) -> str:
+    """Where a shot of that plate could be kept, clear of the shots of other plates."""
+    taken = {
+        addon.absolute(other.shot_gopher.shot): addon.absolute(other.shot_gopher.plate)
+        for other in bpy.data.scenes
+        if other != scene and other.shot_gopher.shot
+    }
+    # A job's shot has no frames before the job is done.
+    taken |= {job.request.shot: job.request.plate for job in monitor.active_jobs}
+    return str(free_folder(addon.shots_parent(), Path(addon.absolute(plate)), taken))
+
+
+def _set(scene: bpy.types.Scene, plate: str, folder: str, suggested: str) -> None:
+    settings = scene.shot_gopher
+    before, its_plate = addon.absolute(settings.shot), addon.absolute(settings.plate)
+    if before and folder_key(before) != folder_key(folder) and Path(before).is_dir():
+        RecentShots(addon.host().home).note(Path(before), its_plate)
+    settings.plate, settings.shot, settings.suggested_shot = plate, folder, suggested
