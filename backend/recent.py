@@ -7,8 +7,8 @@ cannot be found now stays in the list: its drive may be back tomorrow.
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import locations
-from .errors import FormatError, ShotGopherError
-from .formats.atomic import write_text
+from .errors import FormatError
 from .processes import FileLock
-from .shot import folder_key, read_json
+from .shot import folder_key, read_json, write_json
 
 SHOWN = 10
 """How many a menu offers."""
@@ -71,11 +70,17 @@ class RecentShots:
         try:
             give_up = time.monotonic() + _PATIENCE
             with FileLock(self._lock).wait(lambda: _hurry(give_up), interval=0.01):
-                write_text(self._file, _text(_with(self.all(), folder, plate)))
-        except (OSError, ShotGopherError) as error:
+                self._write(_with(self.all(), folder, plate))
+        except OSError as error:
             _log.warning("%s cannot be noted: %s", self._file, error)
             return False
         return True
+
+    def _write(self, shots: Sequence[RecentShot]) -> None:
+        """Takes the lock for granted. A reader meets the old list or the new one."""
+        part = self._file.with_suffix(".part")
+        write_json(part, {"shots": [asdict(shot) for shot in shots]})
+        os.replace(part, self._file)
 
 
 def _hurry(give_up: float) -> None:
@@ -96,11 +101,6 @@ def _with(known: Sequence[RecentShot], folder: Path, plate: str) -> list[RecentS
     plate = plate or (before.plate if before else "")
     others = [shot for shot in known if shot is not before]
     return [RecentShot(str(folder.absolute()), plate, time.time()), *others][:_KEPT]
-
-
-def _text(shots: Sequence[RecentShot]) -> str:
-    content = {"shots": [asdict(shot) for shot in shots]}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def when(used: float, now: float) -> str:

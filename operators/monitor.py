@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,9 @@ POLL_INTERVAL = 0.25
 READ_INTERVAL = 0.05
 """Seconds between two looks at the thread that reads."""
 AFTER_FAILURE = 2.0
+SETTLING = (0.25, 1.0)
+"""Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
+and a slow machine takes a while for that."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +75,7 @@ class Monitor:
         self._to_import: list[Job] = []
         self._import_troubles: dict[int, str] = {}
         self._dirty = False
-        self._settling = False
+        self._settling: list[float] = []
         self._reading: Reading | None = None
 
     # What panels and operators ask
@@ -128,8 +132,8 @@ class Monitor:
 
     def tick(self) -> float | None:
         """One step. Returns the seconds until the next, None when there is nothing to watch."""
-        if self._settling:
-            self._settling = False
+        if self._settling and time.monotonic() >= self._settling[0]:
+            del self._settling[0]
             _redraw()
         changed = self._take_reading() | self._poll_jobs()
         # The time that is left runs down while nothing else changes.
@@ -196,8 +200,7 @@ class Monitor:
         if (views, environment) != (self._views, self.environment):
             self._views, self.environment = views, environment
             _redraw()
-            # A panel that grew is drawn in its old height first: once more shows it whole.
-            self._settling = True
+            self._settling = [time.monotonic() + wait for wait in SETTLING]
 
     def _compose_shot(self, uid: int, disk: OnDisk, jobs: list[Job]) -> ShotView:
         mine = jobs_of(disk.folder, jobs)

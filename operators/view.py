@@ -23,7 +23,7 @@ from ..backend.jobs import Job, JobState, Snapshot
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
 from ..backend.plates import resolve_plate
-from ..backend.recent import SHOWN, RecentShots, when
+from ..backend.recent import SHOWN, RecentShot, RecentShots, when
 from ..backend.reconstruction import CameraModel
 from ..backend.shot import Shot, folder_key, read_json
 from ..backend.solve import Motion, Quality
@@ -158,10 +158,11 @@ class OnDisk:
 def read_recent(home: Path) -> tuple[RecentView, ...]:
     """The shots that were worked on lately and are there, newest first."""
     there = (shot for shot in RecentShots(home).all() if shot.exists)
-    return tuple(
-        RecentView(shot.folder, f"{shot.name}   {when(shot.used, time.time())}")
-        for shot in islice(there, SHOWN)
-    )
+    return tuple(RecentView(shot.folder, _recent_text(shot)) for shot in islice(there, SHOWN))
+
+
+def _recent_text(shot: RecentShot) -> str:
+    return f"{shot.name}   in {Path(shot.folder).parent.name}   {when(shot.used, time.time())}"
 
 
 def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:

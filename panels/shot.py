@@ -49,7 +49,7 @@ class SHOTGOPHER_PT_shot(pieces.ShotGopherPanel, bpy.types.Panel):
         column.label(text="Plate")
         row = column.row(align=True)
         row.prop(settings, "plate", text="")
-        row.operator("shot_gopher.plate_show", text="", icon="ZOOM_ALL")
+        row.operator("shot_gopher.plate_show", text="", icon="FOLDER_REDIRECT")
         if not settings.plate:
             pieces.facts(column, ["or drop a movie or image here"])
         elif view.stages["ingest"].state is not StageState.DONE:

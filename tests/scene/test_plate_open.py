@@ -22,6 +22,7 @@ def projects(settings: Any, tmp_path: Path) -> Path:
     folder = tmp_path / "projects"
     folder.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
+    assert not settings.plate
     return folder
 
 
@@ -80,13 +81,10 @@ def test_a_drop_is_understood_in_every_form(projects: Path, tmp_path: Path) -> N
     assert opened(directory=str(movie.parent), files=[{"name": movie.name}]) == as_movie
     listed = [{"name": name} for name in names]
     assert opened(directory=folder, files=listed) == as_images
-    # One file comes with all three.
-    assert opened(filepath=str(movie), directory=str(movie.parent), files=[{"name": movie.name}]) == (
-        as_movie
-    )  # fmt: skip
-    assert opened(filepath=str(movie), shot=str(tmp_path / "mine")) == (
-        str(movie), str(tmp_path / "mine"),
-    )  # fmt: skip
+    one = [{"name": movie.name}]
+    assert opened(filepath=str(movie), directory=str(movie.parent), files=one) == as_movie
+    mine = str(tmp_path / "mine")
+    assert opened(filepath=str(movie), shot=mine) == (str(movie), mine)
 
 
 def test_another_plate_starts_another_shot_and_the_first_is_a_recent_one(
@@ -121,7 +119,8 @@ def test_a_folder_that_was_chosen_is_left_for_another_plate(projects: Path, tmp_
     assert chosen() == (str(second), str(projects / "two"))
 
 
-def test_a_dropped_shot_folder_opens_that_shot(projects: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("projects")
+def test_a_dropped_shot_folder_opens_that_shot(tmp_path: Path) -> None:
     (movie,) = footage(tmp_path / "in", "sh020.mov")
     shot = set_up_shot(tmp_path / "elsewhere" / "sh020", movie)
     bpy.ops.shot_gopher.plate_open(directory=str(shot.path))
@@ -132,7 +131,8 @@ def test_a_dropped_shot_folder_opens_that_shot(projects: Path, tmp_path: Path) -
     assert chosen() == ("", str(shot.path))
 
 
-def test_a_recent_shot_is_opened_with_its_plate(projects: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("projects")
+def test_a_recent_shot_is_opened_with_its_plate(tmp_path: Path) -> None:
     """Also one that was left before it was set up."""
     from shot_gopher.operators.view import read_recent
 
@@ -150,7 +150,8 @@ def test_a_recent_shot_is_opened_with_its_plate(projects: Path, tmp_path: Path) 
     assert chosen() == (str(movie), str(waiting))
 
 
-def test_what_cannot_be_a_plate_changes_nothing(projects: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("projects")
+def test_what_cannot_be_a_plate_changes_nothing(tmp_path: Path) -> None:
     (movie, text) = footage(tmp_path / "in", "sh010.mov", "notes.txt")
     bpy.ops.shot_gopher.plate_open(filepath=str(movie))
     before = chosen()
@@ -161,7 +162,8 @@ def test_what_cannot_be_a_plate_changes_nothing(projects: Path, tmp_path: Path) 
     assert not locations.jobs_folder(tmp_path / "home").exists()
 
 
-def test_a_drop_can_be_undone(projects: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("projects")
+def test_a_drop_can_be_undone(tmp_path: Path) -> None:
     (movie,) = footage(tmp_path / "in", "sh010.mov")
     bpy.ops.ed.undo_push(message="Before")
     bpy.ops.shot_gopher.plate_open("EXEC_DEFAULT", True, filepath=str(movie))
@@ -199,7 +201,8 @@ def test_folders_are_shown_only_where_there_are_some(settings: Any) -> None:
         bpy.ops.shot_gopher.shot_folder_show()
 
 
-def test_blender_hands_over_every_kind_of_plate(settings: Any) -> None:
+@pytest.mark.usefixtures("settings")
+def test_blender_hands_over_every_kind_of_plate() -> None:
     handler = bpy.types.FileHandler.bl_rna_get_subclass_py("SHOTGOPHER_FH_plate")
     assert set(handler.bl_file_extensions.split(";")) == MOVIE_SUFFIXES | IMAGE_SUFFIXES
     # Blender keeps so many bytes of them.
