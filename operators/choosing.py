@@ -6,30 +6,33 @@ The shot that a scene worked on before stays where it is, and among the recent o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import bpy
 
 from ..backend.errors import UsageError
 from ..backend.intake import Intake, free_folder, recorded_plate, take_in
+from ..backend.jobs import Job
 from ..backend.recent import RecentShots
 from ..backend.shot import Shot, folder_key
 from . import addon
-from .monitor import monitor
 
 
-def choose(scene: bpy.types.Scene, paths: Sequence[Path], folder: str = "") -> Intake:
+def choose(
+    scene: bpy.types.Scene, paths: Sequence[Path], folder: str = "", jobs: Iterable[Job] = ()
+) -> Intake:
     """Makes what the paths stand for the scene's shot, a plate's in `folder` or a fitting one.
 
-    Raises ShotGopherError; the scene is then as it was.
+    `jobs` are those at work: their shots may have no frames yet. Raises ShotGopherError; the scene
+    is then as it was.
     """
     intake = take_in(paths)
     if intake.shot is not None:
         open_shot(scene, intake.shot)
     elif intake.source is not None:
         plate = str(intake.source.path)
-        suggested = suggested_folder(scene, plate)
+        suggested = suggested_folder(scene, plate, jobs)
         _set(scene, plate, addon.absolute(folder) or suggested, suggested)
     return intake
 
@@ -47,15 +50,14 @@ def open_shot(scene: bpy.types.Scene, shot: Shot) -> None:
     recent.note(shot.path, plate)
 
 
-def suggested_folder(scene: bpy.types.Scene, plate: str) -> str:
+def suggested_folder(scene: bpy.types.Scene, plate: str, jobs: Iterable[Job]) -> str:
     """Where a shot of that plate could be kept, clear of the shots of other plates."""
     taken = {
         addon.absolute(other.shot_gopher.shot): addon.absolute(other.shot_gopher.plate)
         for other in bpy.data.scenes
         if other != scene and other.shot_gopher.shot
     }
-    # A job's shot has no frames before the job is done.
-    taken |= {job.request.shot: job.request.plate for job in monitor.active_jobs}
+    taken |= {job.request.shot: job.request.plate for job in jobs}
     return str(free_folder(addon.shots_parent(), Path(addon.absolute(plate)), taken))
 
 

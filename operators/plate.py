@@ -78,7 +78,8 @@ class SHOTGOPHER_OT_plate_open(bpy.types.Operator):
     def _ask(self, context: bpy.types.Context, intake: Intake) -> set[str]:
         source = intake.source
         self._icon = "FILE_MOVIE" if source.kind == "movie" else "IMAGE_DATA"
-        self.shot = choosing.suggested_folder(context.scene, str(source.path))
+        plate, jobs = str(source.path), monitor.active_jobs
+        self.shot = choosing.suggested_folder(context.scene, plate, jobs)
         there = ("Its shot is there already",) if Shot(Path(self.shot)).has_plate() else ()
         self._lines = (*summary(source), str(source.path.parent), *there)
         if not self.properties.is_property_set("then"):
@@ -101,7 +102,7 @@ class SHOTGOPHER_OT_plate_open(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            intake = choosing.choose(context.scene, self._paths(), self.shot)
+            intake = choosing.choose(context.scene, self._paths(), self.shot, monitor.active_jobs)
         except ShotGopherError as error:
             self.report({"ERROR"}, error.reason)
             return {"CANCELLED"}

@@ -111,6 +111,21 @@ def test_two_scenes_do_not_share_a_shot_that_is_not_set_up(projects: Path, tmp_p
     assert other.shot_gopher.shot == str(projects / "sh010_2")
 
 
+def test_a_shot_that_is_being_set_up_is_not_taken(projects: Path, tmp_path: Path) -> None:
+    """Its folder holds no frames before the job is done."""
+    from shot_gopher.backend.jobs import Job
+    from shot_gopher.operators import choosing
+
+    (first,), (second,) = footage(tmp_path / "a", "sh010.mov"), footage(tmp_path / "b", "sh010.mov")
+    request = {"shot": str(projects / "sh010"), "plate": str(first), "stages": [], "versions": {}}
+    write_json(tmp_path / "request.json", request)
+    jobs = [Job(tmp_path)]
+    choosing.choose(bpy.context.scene, [second], jobs=jobs)
+    assert chosen() == (str(second), str(projects / "sh010_2"))
+    choosing.choose(bpy.context.scene, [first], jobs=jobs)
+    assert chosen() == (str(first), str(projects / "sh010"))
+
+
 def test_a_folder_that_was_chosen_is_left_for_another_plate(projects: Path, tmp_path: Path) -> None:
     """Typed into the field, a plate goes into the folder that was chosen; a drop begins anew."""
     (first,), (second,) = footage(tmp_path / "a", "one.mov"), footage(tmp_path / "b", "two.mov")
