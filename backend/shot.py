@@ -235,6 +235,11 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def rate_text(fps: Fraction) -> str:
+    """A frame rate as artists write it: 24, 23.976."""
+    return f"{float(fps):.3f}".rstrip("0").rstrip(".")
+
+
 def frame_number(name: str) -> int | None:
     """The number at the end of a file's stem (`frame_0012.png` -> 12), None when it has none."""
     found = _NUMBER.search(Path(name).stem)

@@ -25,7 +25,18 @@ from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
 from .scene import stamp
-from .view import OnDisk, Query, RecentView, ShotView, compose, jobs_of, read_recent, read_shot
+from .view import (
+    OnDisk,
+    PlateFacts,
+    Query,
+    RecentView,
+    ShotView,
+    compose,
+    jobs_of,
+    look_at,
+    read_recent,
+    read_shot,
+)
 
 POLL_INTERVAL = 0.25
 READ_INTERVAL = 0.05
@@ -77,6 +88,8 @@ class Monitor:
         self._dirty = False
         self._settling: list[float] = []
         self._reading: Reading | None = None
+        self._look: tuple[tuple[str, str], Reading] | None = None
+        self._looked: dict[tuple[str, str], PlateFacts] = {}
 
     # What panels and operators ask
 
@@ -135,7 +148,7 @@ class Monitor:
         if self._settling and time.monotonic() >= self._settling[0]:
             del self._settling[0]
             _redraw()
-        changed = self._take_reading() | self._poll_jobs()
+        changed = self._take_reading() | self._poll_jobs() | self._look_into_plates()
         # The time that is left runs down while nothing else changes.
         if changed or self.active_jobs:
             self._compose()
@@ -143,7 +156,7 @@ class Monitor:
             self._dirty = False
             self._reading = Reading(self._read_all())
         self._import_finished()
-        if self._reading or self._dirty or self._settling:
+        if self._reading or self._look or self._dirty or self._settling:
             return READ_INTERVAL
         return POLL_INTERVAL if self.active_jobs or self._to_import else None
 
@@ -176,6 +189,20 @@ class Monitor:
         self.trouble = ""
         return True
 
+    def _look_into_plates(self) -> bool:
+        """Lets the worker's environment look into plates that are not set up, one at a time, each
+        once. Returns whether something has been found out."""
+        found = self._look is not None and self._look[1].done
+        if self._look is not None and found:
+            plate, reading = self._look
+            self._look, self._looked[plate] = None, reading.result or PlateFacts()
+        unknown = (disk.unknown_plate for disk in self._on_disk.values())
+        todo = next((plate for plate in unknown if plate and plate not in self._looked), None)
+        python = self._environment_on_disk.python
+        if self._look is None and todo and python:
+            self._look = (todo, Reading(lambda: look_at(todo[0], python)))
+        return found
+
     def _poll_jobs(self) -> bool:
         """Polls every running job. Returns whether anything has changed."""
         changed = False
@@ -205,7 +232,13 @@ class Monitor:
     def _compose_shot(self, uid: int, disk: OnDisk, jobs: list[Job]) -> ShotView:
         mine = jobs_of(disk.folder, jobs)
         view = compose(disk, mine, self._canceling)
-        return replace(view, trouble=self._import_troubles.get(uid, ""))
+        facts = self._looked.get(disk.unknown_plate or ("", ""), PlateFacts())
+        return replace(
+            view,
+            trouble=self._import_troubles.get(uid, ""),
+            plate_lines=(*view.plate_lines, *facts.lines),
+            plate_fault=facts.fault,
+        )
 
     # Importing what has finished
 

@@ -10,22 +10,22 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..backend import outputs
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
-from ..backend.errors import FormatError, Remedy, ShotGopherError, UsageError
+from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot
+from ..backend.look import look_into
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
-from ..backend.plates import resolve_plate
+from ..backend.plates import plate_fingerprint, resolve_plate
 from ..backend.recent import SHOWN, RecentShot, RecentShots, when
 from ..backend.reconstruction import CameraModel
-from ..backend.shot import Shot, folder_key, read_json
+from ..backend.shot import Shot, folder_key, rate_text, read_json
 from ..backend.solve import Motion, Quality
 from ..backend.stages import STAGES, Stage
 from ..backend.survey import is_of_this_solve
@@ -98,6 +98,7 @@ class ShotView:
     exists: bool = False
     plate_trouble: str = ""
     plate_lines: tuple[str, ...] = ()
+    plate_fault: str = ""
     stages: Mapping[str, StageView] = field(
         default_factory=lambda: dict.fromkeys(STAGES, StageView())
     )
@@ -126,6 +127,22 @@ class RecentView:
 
 
 @dataclass(frozen=True)
+class PlateFacts:
+    """What a look into a plate has told; `fault` is a sentence when it cannot be read."""
+
+    lines: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def look_at(plate: str, python: str) -> PlateFacts:
+    """Looks into a plate with the worker's environment."""
+    try:
+        return PlateFacts(look_into(plate, Path(python)))
+    except PlateError as error:
+        return PlateFacts(fault=error.reason)
+
+
+@dataclass(frozen=True)
 class Query:
     """What has to be known to look at a shot: paths are absolute, "" where there is none.
 
@@ -140,7 +157,10 @@ class Query:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """What a shot folder and the job store said at `time`. `jobs` are polled, oldest first."""
+    """What a shot folder and the job store said at `time`. `jobs` are polled, oldest first.
+
+    `unknown_plate` is a plate that only its names are known of, and its fingerprint.
+    """
 
     folder: str
     freshness: Mapping[str, Freshness]
@@ -149,6 +169,7 @@ class OnDisk:
     exists: bool = False
     plate_trouble: str = ""
     plate_lines: tuple[str, ...] = ()
+    unknown_plate: tuple[str, str] | None = None
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
@@ -188,6 +209,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         exists=shot.path.is_dir(),
         plate_trouble=trouble,
         plate_lines=lines,
+        unknown_plate=_unknown_plate(plate, fresh["ingest"]),
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
@@ -204,6 +226,12 @@ def _named_plate(plate: str) -> tuple[str, tuple[str, ...], str]:
     except ShotGopherError as error:
         return "", (), error.reason
     return str(source.path.absolute()), summary(source), ""
+
+
+def _unknown_plate(plate: str, ingest: Freshness) -> tuple[str, str] | None:
+    if not plate or ingest is Freshness.CURRENT:
+        return None
+    return plate, plate_fingerprint(plate)
 
 
 def _freshness(shot: Shot, stage: Stage, options: Mapping[str, Any], plate: str) -> Freshness:
@@ -223,14 +251,9 @@ def _plate_lines(shot: Shot) -> tuple[str, ...]:
     count = len(plate.frames)
     lines = [
         f"{count} frames, {plate.first_frame} to {plate.last_frame}",
-        f"{plate.width} x {plate.height} px, {rate(plate.fps)} fps",
+        f"{plate.width} x {plate.height} px, {rate_text(plate.fps)} fps",
     ]
     return (*lines, *missing_frames(plate.missing))
-
-
-def rate(fps: Fraction) -> str:
-    """A frame rate as artists write it: 24, 23.976."""
-    return f"{float(fps):.3f}".rstrip("0").rstrip(".")
 
 
 def _solve(shot: Shot) -> SolveView:

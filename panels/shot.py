@@ -59,10 +59,11 @@ class SHOTGOPHER_PT_shot(pieces.ShotGopherPanel, bpy.types.Panel):
         row = column.row(align=True)
         row.prop(settings, "shot", text="")
         row.operator("shot_gopher.shot_folder_show", text="", icon="FOLDER_REDIRECT")
-        if view.plate_trouble:
+        trouble = view.plate_trouble or view.plate_fault
+        if trouble:
             alert = layout.column()
             alert.alert = True
-            pieces.sentence(alert, context, view.plate_trouble, "ERROR")
+            pieces.sentence(alert, context, trouble, "ERROR")
         draw_stage(layout.box(), context, STAGES["ingest"], view.stages["ingest"])
 
 

@@ -72,6 +72,26 @@ def track_with_shot_gopher() -> Iterator[Step]:
     yield from key("t")
 
 
+def have_an_environment() -> Iterator[Step]:
+    yield lambda: monitor().environment.known
+    if not monitor().environment.ready:
+        press("environment_install")
+        yield lambda: monitor().environment.ready
+
+
+def see_what_is_in_a_plate() -> Iterator[Step]:
+    """Before anything is set up: its size, or why it cannot be read."""
+    scene().shot_gopher.plate = str(movie)
+    yield lambda: "480 x 270 px, 24 fps" in monitor().view(scene()).plate_lines
+    yield from take("plate")
+    broken = folder / "broken.mp4"
+    broken.write_bytes(b"no movie at all")
+    scene().shot_gopher.plate = str(broken)
+    yield lambda: "broken.mp4" in monitor().view(scene()).plate_fault
+    yield from take("broken_plate")
+    scene().shot_gopher.plate = scene().shot_gopher.shot = ""
+
+
 def refuse() -> Iterator[Step]:
     before = chosen()
     yield from drop("WINDOW", movie)
@@ -137,6 +157,8 @@ def scenario() -> Iterator[Step]:
     preferences.projects_folder = str(folder / "shots")
     watch.start()
     yield from open_sidebar()
+    yield from have_an_environment()
+    yield from see_what_is_in_a_plate()
     yield from refuse()
     yield from track_a_movie()
     yield from set_up_images()
