@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_a_running_job_is_shown_with_its_bar_and_what_waits(tmp_path: Path) -> N
     assert (ingest.text, ingest.count) == ("Extracting frames", "3/10 frames")
     assert ingest.fraction == pytest.approx(0.3)
     assert shown.busy
+
+
+def test_a_running_job_tells_the_time_that_is_left(tmp_path: Path) -> None:
+    now = time.time()
+    counts = [
+        {"event": "progress", "stage": "ingest", "done": 10 * n, "total": 400, "unit": "frames",
+         "time": now - 5 + n / 2}
+        for n in range(11)
+    ]  # fmt: skip
+    status = {"event": "status", "stage": "ingest", "text": "Extracting frames", "time": now - 5}
+    write_job(tmp_path / "jobs", tmp_path / "shot", "1", [STARTED, status, *counts])
+    worker = FileLock(tmp_path / "jobs" / "1" / "worker.lock")
+    assert worker.acquire()
+    shown = view(tmp_path / "jobs", tmp_path / "shot")
+    worker.release()
+    assert shown.stages["ingest"].count == "100/400 frames  0:15 left"
 
 
 @pytest.mark.parametrize(("time", "state"), [(4e9, StageState.DONE), (1.0, StageState.MISSING)])
