@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.errors import UsageError
-from ..backend.intake import Intake, free_folder, recorded_plate, take_in
+from ..backend.intake import Intake, free_folder, is_same_plate, recorded_plate, take_in
 from ..backend.jobs import Job
 from ..backend.recent import RecentShots
 from ..backend.shot import Shot, folder_key
@@ -32,8 +32,8 @@ def choose(
         open_shot(scene, intake.shot)
     elif intake.source is not None:
         plate = str(intake.source.path)
-        suggested = suggested_folder(scene, plate, jobs)
-        _set(scene, plate, addon.absolute(folder) or suggested, suggested)
+        fitting = folder_for(scene, plate, jobs)
+        _set(scene, plate, addon.absolute(folder) or fitting, suggested_folder(scene, plate, jobs))
     return intake
 
 
@@ -48,6 +48,15 @@ def open_shot(scene: bpy.types.Scene, shot: Shot) -> None:
     # A plate that is gone is no trouble for a shot that has its frames.
     _set(scene, plate if Path(plate).exists() else "", str(shot.path), "")
     recent.note(shot.path, plate)
+
+
+def folder_for(scene: bpy.types.Scene, plate: str, jobs: Iterable[Job]) -> str:
+    """Where a plate that comes in belongs: to the scene's shot when that is of this plate."""
+    settings = scene.shot_gopher
+    its_plate = addon.absolute(settings.plate)
+    if settings.shot and its_plate and is_same_plate(Path(plate), Path(its_plate)):
+        return addon.absolute(settings.shot)
+    return suggested_folder(scene, plate, jobs)
 
 
 def suggested_folder(scene: bpy.types.Scene, plate: str, jobs: Iterable[Job]) -> str:

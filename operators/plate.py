@@ -79,7 +79,7 @@ class SHOTGOPHER_OT_plate_open(bpy.types.Operator):
         source = intake.source
         self._icon = "FILE_MOVIE" if source.kind == "movie" else "IMAGE_DATA"
         plate, jobs = str(source.path), monitor.active_jobs
-        self.shot = choosing.suggested_folder(context.scene, plate, jobs)
+        self.shot = choosing.folder_for(context.scene, plate, jobs)
         there = ("Its shot is there already",) if Shot(Path(self.shot)).has_plate() else ()
         self._lines = (*summary(source), str(source.path.parent), *there)
         if not self.properties.is_property_set("then"):

@@ -55,7 +55,12 @@ def progress(ago: float, done: int) -> dict[str, Any]:
 
 STARTED = {"event": "started", "ago": 21, "pid": 1, "versions": {}}
 STATUS = {"event": "status", "ago": 20.5, "text": "Extracting frames"}
-RESUMED = (STARTED, STATUS, progress(20, 600), *(progress(20 - n, 600 + 5 * n) for n in range(1, 21)))
+RESUMED = (
+    STARTED,
+    STATUS,
+    progress(20, 600),
+    *(progress(20 - n, 600 + 5 * n) for n in range(1, 21)),
+)
 """600 of 1000 were there, 100 were made in 20 s: 60 s are left."""
 
 

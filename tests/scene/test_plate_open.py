@@ -130,6 +130,8 @@ def test_a_folder_that_was_chosen_is_left_for_another_plate(projects: Path, tmp_
     """Typed into the field, a plate goes into the folder that was chosen; a drop begins anew."""
     (first,), (second,) = footage(tmp_path / "a", "one.mov"), footage(tmp_path / "b", "two.mov")
     bpy.ops.shot_gopher.plate_open(filepath=str(first), shot=str(tmp_path / "mine"))
+    bpy.ops.shot_gopher.plate_open(filepath=str(first))
+    assert chosen() == (str(first), str(tmp_path / "mine"))
     bpy.ops.shot_gopher.plate_open(filepath=str(second))
     assert chosen() == (str(second), str(projects / "two"))
 
