@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from typing import Any, TextIO
 
 BAR_WIDTH = 28
-_TELLING = 0.1
-"""Share of the work that has to be done before it tells how long the rest will take."""
 
 
 class Console:
@@ -32,7 +29,6 @@ class Console:
         self._live = self._out.isatty()
         self._bar = ""
         self._tenth: tuple[str, int] = ("", -1)
-        self._began: tuple[str, float, int] = ("", 0.0, 0)
 
     def line(self, text: str = "") -> None:
         if not self.json_events:
@@ -51,13 +47,12 @@ class Console:
         self._clear()
         self._write(self._err, f"Error: {text}\n")
 
-    def progress(self, label: str, done: int, total: int, unit: str) -> None:
-        """Shows `done` of `total` (0: unknown) with the time that is left."""
+    def progress(self, label: str, done: int, total: int, unit: str, left: str = "") -> None:
+        """Shows `done` of `total` (0: unknown); `left` is the time that is left, in words."""
         if self.json_events:
             return
-        if self._began[0] != label or done < self._began[2]:
-            self._began = (label, time.monotonic(), done)
         text = self._bar_text(label, done, total, unit)
+        text = f"{text}  {left}" if left else text
         if self._live:
             self._redraw(text)
             return
@@ -71,15 +66,7 @@ class Console:
             return f"{label:<14} {done} {unit}"
         filled = BAR_WIDTH * min(done, total) // total
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        return f"{label:<14} [{bar}] {done}/{total} {unit}{self._time_left(done, total)}"
-
-    def _time_left(self, done: int, total: int) -> str:
-        _label, since, start = self._began
-        elapsed = time.monotonic() - since
-        if done - start < total * _TELLING or elapsed < 1 or done >= total:
-            return ""
-        seconds = round(elapsed / (done - start) * (total - done))
-        return f"  {seconds // 60}:{seconds % 60:02d} left"
+        return f"{label:<14} [{bar}] {done}/{total} {unit}"
 
     def _redraw(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1

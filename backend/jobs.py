@@ -33,6 +33,7 @@ from typing import Any
 from . import outputs, processes, stages
 from .errors import FormatError, JobError, Remedy
 from .events import Event, EventReader, Record
+from .pace import Pace, Rest, time_left
 from .shot import Shot, folder_name, read_json, write_json
 
 WORKER = Path(__file__).resolve().parent / "worker" / "__main__.py"
@@ -139,6 +140,7 @@ class Snapshot:
     done: int = 0
     total: int = 0
     unit: str = ""
+    rest: Rest | None = None
     warnings: tuple[str, ...] = ()
     results: tuple[tuple[str, str], ...] = ()
     reason: str = ""
@@ -149,6 +151,10 @@ class Snapshot:
     @property
     def fraction(self) -> float:
         return min(1.0, self.done / self.total) if self.total else 0.0
+
+    def time_left(self, now: float) -> str:
+        """For what is being counted: "0:12 left", "about 3 min left"; "" while nobody can tell."""
+        return time_left(self.rest, now)
 
 
 class Job:
@@ -163,6 +169,7 @@ class Job:
         self._cancel = folder / "cancel"
         self._created = (folder / "request.json").stat().st_mtime
         self._pid = 0
+        self._pace = Pace()
         names = tuple(stage.name for stage in self.request.stages)
         self.snapshot = Snapshot(folder.name, self.request.shot, names, started=self._created)
 
@@ -189,17 +196,20 @@ class Job:
         if event is Event.STARTED:
             self._pid = int(record["pid"])
         elif event is Event.STATUS:
-            now = replace(now, status=record["text"], done=0, total=0, unit="")
+            self._pace = Pace()
+            now = replace(now, status=record["text"], done=0, total=0, unit="", rest=None)
         elif event is Event.PROGRESS:
-            now = replace(now, done=record["done"], total=record["total"], unit=record["unit"])
+            rest = self._pace.count(record["done"], record["total"], now.updated)
+            count = {name: record[name] for name in ("done", "total", "unit")}
+            now = replace(now, **count, rest=rest)
         elif event is Event.WARNING:
             now = replace(now, warnings=(*now.warnings, record["text"]))
         elif event is Event.RESULT:
             now = replace(now, results=(*now.results, (record["path"], record["kind"])))
         else:
             remedy = Remedy(record["remedy"]) if record.get("remedy") else None
-            reason = record.get("reason", "")
-            now = replace(now, state=_TERMINAL_STATES[event], reason=reason, remedy=remedy)
+            end = {"state": _TERMINAL_STATES[event], "reason": record.get("reason", "")}
+            now = replace(now, **end, remedy=remedy, rest=None)
         self.snapshot = now
 
     def _take_liveness(self, alive: bool) -> None:

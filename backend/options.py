@@ -36,7 +36,7 @@ class Choice:
 class OptionSpec:
     """What one option is; `label` and `subtype` are Blender's name and property subtype for it.
 
-    group    options that follow each other with the same group are drawn as one
+    group    a heading, under which options that follow each other with the same one are drawn
     needs    the option without which this one means nothing; "" when there is none
     once     an order for one run, not a setting: no property, and outputs are not compared by it
     """

@@ -76,13 +76,14 @@ def resolve_plate(path: str | Path) -> PlateSource:
     In a folder with several sequences the largest is taken. Raises PlateError when there is
     nothing there that can be a plate, or an image of the sequence cannot be one.
     """
-    source = _locate(path)
+    source = locate_plate(path)
     for file in source.files:
         _check_image(file)
     return source
 
 
-def _locate(path: str | Path) -> PlateSource:
+def locate_plate(path: str | Path) -> PlateSource:
+    """Like `resolve_plate`, by names alone: a sequence's images are not looked into."""
     place = Path(os.path.abspath(Path(path).expanduser()))
     try:
         if place.is_dir():
@@ -217,7 +218,7 @@ def plate_fingerprint(path: str | Path) -> str:
     if not str(path):
         return ""
     try:
-        source = _locate(path)
+        source = locate_plate(path)
         seen = [_file_state(file) for file in source.files or (source.path,)]
     except (PlateError, OSError):
         seen = []

@@ -105,6 +105,26 @@ def _child_options(environment: Mapping[str, str] | None = None) -> dict[str, An
     }
 
 
+def output_of(command: Sequence[str], seconds: float) -> str:
+    """What a short program prints on its standard output. It sees no input.
+
+    Raises OSError or subprocess.SubprocessError when it does not start, fails or takes longer.
+    """
+    answer = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
+        timeout=seconds,
+        env=clean_environment(),
+        creationflags=_CREATE_NO_WINDOW if WINDOWS else 0,
+    )
+    return answer.stdout
+
+
 def run_same_output(command: Sequence[str]) -> int:
     """Runs a child that prints where the worker prints. Returns its exit status."""
     return subprocess.run(command, check=False, **_child_options()).returncode

@@ -31,6 +31,7 @@ Frames, masks and everything per frame carry the plate's own frame number in the
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -254,6 +255,11 @@ class Shot:
         return Plate.from_json(read_json(self.plate_file))
 
 
+def folder_key(path: str) -> str:
+    """The same for every spelling of one folder's path on this system; "" stays ""."""
+    return os.path.normcase(os.path.abspath(path)) if path else ""
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object. Raises FormatError, naming the file."""
     try:
@@ -270,6 +276,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, data: dict[str, Any]) -> None:
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def rate_text(fps: Fraction) -> str:
+    """A frame rate as artists write it: 24, 23.976."""
+    return f"{float(fps):.3f}".rstrip("0").rstrip(".")
 
 
 def frame_number(name: str) -> int | None:

@@ -157,7 +157,7 @@ class ColmapOptions:
         maximum=5000.0,
         unit="mm",
         subtype="DISTANCE_CAMERA",
-        group="lens",
+        group="Lens",
     )
     sensor_width: float = option(
         36.0,
@@ -168,7 +168,7 @@ class ColmapOptions:
         maximum=200.0,
         unit="mm",
         subtype="DISTANCE_CAMERA",
-        group="lens",
+        group="Lens",
         needs="focal_length",
     )
     zoom: str = option(
@@ -181,7 +181,7 @@ class ColmapOptions:
             Choice("fixed", "One focal length for the whole shot"),
             Choice("zoom", "A focal length for each frame"),
         ),
-        group="lens",
+        group="Lens",
     )
     distortion: str = option(
         "auto",

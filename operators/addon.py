@@ -14,8 +14,6 @@ import bpy
 from ..backend import locations
 from ..backend.host import Host
 from ..backend.options import setting_specs
-from ..backend.plates import IMAGE_SUFFIXES
-from ..backend.shot import folder_name
 from ..backend.stages import STAGES
 
 PACKAGE = __package__.rpartition(".")[0]
@@ -73,19 +71,10 @@ def stage_options(scene: bpy.types.Scene, stage: str) -> dict[str, Any]:
     return {spec.name: getattr(group, spec.name) for spec in setting_specs(STAGES[stage].options)}
 
 
-def suggested_folder(plate: str) -> str:
-    """Where a shot of that plate could be kept: beside the saved .blend, else with the projects."""
+def shots_parent() -> Path:
+    """Where a new shot could be kept: beside the saved .blend, else with the projects."""
     blend = bpy.data.filepath
-    parent = Path(blend).parent if blend else projects_folder()
-    return str(parent / folder_name(shot_title(absolute(plate))))
-
-
-def shot_title(plate: str) -> str:
-    """What a plate is called, without its ending; an image sequence without its frame number."""
-    stem = Path(plate).stem
-    if Path(plate).suffix.lower() in IMAGE_SUFFIXES:
-        return stem.rstrip("0123456789").rstrip("._- ") or stem
-    return stem
+    return Path(blend).parent if blend else projects_folder()
 
 
 def take_ctrl_c() -> None:

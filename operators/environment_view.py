@@ -12,7 +12,7 @@ from ..backend.groups import GROUPS, in_order
 from ..backend.host import Host
 from ..backend.jobs import Job, JobState
 from ..backend.stages import STAGES
-from .view import Pace, progress_text
+from .view import progress_text
 
 NEEDED = in_order(sorted({group for stage in STAGES.values() for group in stage.groups}))
 """The environment groups that the stages need."""
@@ -22,10 +22,13 @@ MEGABYTES = sum(GROUPS[name].megabytes for name in NEEDED)
 
 @dataclass(frozen=True)
 class EnvironmentView:
-    """`known` is False until the disk has been looked at; `home` is the folder it lies in."""
+    """`known` is False until the disk has been looked at; `home` is the folder it lies in.
+
+    `python` is the environment's Python, "" while it is not ready.
+    """
 
     known: bool = False
-    ready: bool = False
+    python: str = ""
     home: str = ""
     installing: bool = False
     text: str = ""
@@ -37,14 +40,18 @@ class EnvironmentView:
     job: str = ""
     log: str = ""
 
+    @property
+    def ready(self) -> bool:
+        return bool(self.python)
+
 
 def read_environment(host: Host, jobs: Iterable[Job]) -> tuple[EnvironmentView, list[Job]]:
     """Looks at the disk. Returns what is there and the jobs that only install, polled."""
-    ready = environment.find(host.home, NEEDED) is not None
+    python = environment.find(host.home, NEEDED)
     installs = [job for job in jobs if _only_installs(job)]
     for job in installs:
         job.poll()
-    return EnvironmentView(known=True, ready=ready, home=str(host.home)), installs
+    return EnvironmentView(known=True, python=str(python or ""), home=str(host.home)), installs
 
 
 def _only_installs(job: Job) -> bool:
@@ -52,10 +59,10 @@ def _only_installs(job: Job) -> bool:
 
 
 def compose_environment(
-    disk: EnvironmentView, jobs: Sequence[Job], canceling: set[str], pace: Pace
+    disk: EnvironmentView, jobs: Sequence[Job], canceling: set[str]
 ) -> EnvironmentView:
     """The view with the newest installation as it is now; `jobs` are oldest first."""
-    plain = EnvironmentView(known=disk.known, ready=disk.ready, home=disk.home)
+    plain = EnvironmentView(known=disk.known, python=disk.python, home=disk.home)
     job = next((job for job in reversed(jobs) if _only_installs(job)), None)
     if job is None:
         return plain
@@ -63,7 +70,7 @@ def compose_environment(
     plain = replace(plain, job=now.id, log=str(job.log))
     if now.state.active:
         stopping = now.id in canceling
-        text, count = progress_text(now, pace)
+        text, count = progress_text(now)
         text = "Canceling..." if stopping else text
         busy = replace(plain, installing=True, text=text, count=count, canceling=stopping)
         return replace(busy, fraction=now.fraction)

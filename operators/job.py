@@ -11,14 +11,14 @@ from pathlib import Path
 
 import bpy
 
-from ..backend import locations, stages
+from ..backend import stages
 from ..backend.console import Console
 from ..backend.errors import PlateError, Remedy, ShotGopherError, UsageError
-from ..backend.jobs import Job, JobState, JobStore, Request, StageRequest, plan
+from ..backend.jobs import Job, JobState, Request, StageRequest, plan
 from ..backend.options import from_mapping
 from ..backend.plates import resolve_plate
 from ..backend.shot import Shot
-from ..backend.verbs.run import follow
+from ..backend.verbs.run import follow, start
 from . import addon
 from .monitor import monitor
 
@@ -69,9 +69,8 @@ def waits(operator: bpy.types.Operator) -> bool:
 
 def run_or_follow(operator: bpy.types.Operator, request: Request) -> set[str]:
     """Starts the job. Returns what `execute` returns; a failure is reported in its sentence."""
-    host = addon.host()
     try:
-        job = JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
+        job = start(request, addon.host())
     except ShotGopherError as error:
         operator.report({"ERROR"}, error.reason)
         return {"CANCELLED"}
@@ -94,7 +93,10 @@ def _to_the_end(operator: bpy.types.Operator, job: Job) -> set[str]:
     return {"FINISHED"} if now.state is JobState.FINISHED else {"CANCELLED"}
 
 
-def _run(operator: bpy.types.Operator, scene: bpy.types.Scene, stage: str, force: bool) -> set[str]:
+def run_stage(
+    operator: bpy.types.Operator, scene: bpy.types.Scene, stage: str, force: bool = False
+) -> set[str]:
+    """Runs one stage of the scene's shot. Returns what `execute` returns."""
     try:
         request = make_request(scene, stage, force)
     except ShotGopherError as error:
@@ -130,7 +132,7 @@ class SHOTGOPHER_OT_set_up(bpy.types.Operator):
         return can_start(cls, context.scene)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _run(self, context.scene, "ingest", self.force)
+        return run_stage(self, context.scene, "ingest", self.force)
 
 
 class SHOTGOPHER_OT_stage_run(bpy.types.Operator):
@@ -160,7 +162,7 @@ class SHOTGOPHER_OT_stage_run(bpy.types.Operator):
         return f"{summary}. Runs in the background: Blender can be used, or closed, meanwhile"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _run(self, context.scene, self.stage, self.force)
+        return run_stage(self, context.scene, self.stage, self.force)
 
 
 class SHOTGOPHER_OT_job_cancel(bpy.types.Operator):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,12 +25,26 @@ from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
 from .scene import stamp
-from .view import OnDisk, Pace, Query, ShotView, compose, jobs_of, read_shot
+from .view import (
+    OnDisk,
+    PlateFacts,
+    Query,
+    RecentView,
+    ShotView,
+    compose,
+    jobs_of,
+    look_at,
+    read_recent,
+    read_shot,
+)
 
 POLL_INTERVAL = 0.25
 READ_INTERVAL = 0.05
 """Seconds between two looks at the thread that reads."""
 AFTER_FAILURE = 2.0
+SETTLING = (0.25, 1.0)
+"""Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
+and a slow machine takes a while for that."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,16 +78,18 @@ class Monitor:
         self._environment_on_disk = EnvironmentView()
         self.trouble = ""
         self.import_waits = False
+        self.recent: tuple[RecentView, ...] = ()
         self._views: dict[int, ShotView] = {}
         self._on_disk: dict[int, OnDisk] = {}
         self._jobs: dict[str, Job] = {}
         self._canceling: set[str] = set()
         self._to_import: list[Job] = []
         self._import_troubles: dict[int, str] = {}
-        self._pace = Pace()
         self._dirty = False
-        self._settling = False
+        self._settling: list[float] = []
         self._reading: Reading | None = None
+        self._look: tuple[tuple[str, str], Reading] | None = None
+        self._looked: dict[tuple[str, str], PlateFacts] = {}
 
     # What panels and operators ask
 
@@ -128,16 +145,18 @@ class Monitor:
 
     def tick(self) -> float | None:
         """One step. Returns the seconds until the next, None when there is nothing to watch."""
-        if self._settling:
-            self._settling = False
+        if self._settling and time.monotonic() >= self._settling[0]:
+            del self._settling[0]
             _redraw()
-        if self._take_reading() | self._poll_jobs():
+        changed = self._take_reading() | self._poll_jobs() | self._look_into_plates()
+        # The time that is left runs down while nothing else changes.
+        if changed or self.active_jobs:
             self._compose()
         if self._dirty and self._reading is None:
             self._dirty = False
             self._reading = Reading(self._read_all())
         self._import_finished()
-        if self._reading or self._dirty or self._settling:
+        if self._reading or self._look or self._dirty or self._settling:
             return READ_INTERVAL
         return POLL_INTERVAL if self.active_jobs or self._to_import else None
 
@@ -150,7 +169,7 @@ class Monitor:
         def read() -> Any:
             jobs = store.jobs()
             shots = {uid: read_shot(query, jobs) for uid, query in queries.items()}
-            return shots, read_environment(host, jobs)
+            return shots, read_environment(host, jobs), read_recent(host.home)
 
         return read
 
@@ -161,7 +180,7 @@ class Monitor:
         self._reading = None
         if reading.error:
             raise reading.error
-        self._on_disk, (self._environment_on_disk, installs) = reading.result
+        self._on_disk, (self._environment_on_disk, installs), self.recent = reading.result
         found = [job for disk in self._on_disk.values() for job in disk.jobs]
         # A job that is followed already has been read further than the copy from the disk.
         self._jobs = {
@@ -169,6 +188,20 @@ class Monitor:
         } | {job.folder.name: job for job in self.active_jobs}
         self.trouble = ""
         return True
+
+    def _look_into_plates(self) -> bool:
+        """Lets the worker's environment look into plates that are not set up, one at a time, each
+        once. Returns whether something has been found out."""
+        found = self._look is not None and self._look[1].done
+        if self._look is not None and found:
+            plate, reading = self._look
+            self._look, self._looked[plate] = None, reading.result or PlateFacts()
+        unknown = (disk.unknown_plate for disk in self._on_disk.values())
+        todo = next((plate for plate in unknown if plate and plate not in self._looked), None)
+        python = self._environment_on_disk.python
+        if self._look is None and todo and python:
+            self._look = (todo, Reading(lambda: look_at(todo[0], python)))
+        return found
 
     def _poll_jobs(self) -> bool:
         """Polls every running job. Returns whether anything has changed."""
@@ -190,19 +223,22 @@ class Monitor:
         """Makes the views anew and redraws what shows them, if they differ."""
         jobs = sorted(self._jobs.values(), key=lambda job: job.folder.name)
         views = {uid: self._compose_shot(uid, disk, jobs) for uid, disk in self._on_disk.items()}
-        environment = compose_environment(
-            self._environment_on_disk, jobs, self._canceling, self._pace
-        )
+        environment = compose_environment(self._environment_on_disk, jobs, self._canceling)
         if (views, environment) != (self._views, self.environment):
             self._views, self.environment = views, environment
             _redraw()
-            # A panel that grew is drawn in its old height first: once more shows it whole.
-            self._settling = True
+            self._settling = [time.monotonic() + wait for wait in SETTLING]
 
     def _compose_shot(self, uid: int, disk: OnDisk, jobs: list[Job]) -> ShotView:
         mine = jobs_of(disk.folder, jobs)
-        view = compose(disk, mine, self._canceling, self._pace)
-        return replace(view, trouble=self._import_troubles.get(uid, ""))
+        view = compose(disk, mine, self._canceling)
+        facts = self._looked.get(disk.unknown_plate or ("", ""), PlateFacts())
+        return replace(
+            view,
+            trouble=self._import_troubles.get(uid, ""),
+            plate_lines=(*view.plate_lines, *facts.lines),
+            plate_fault=facts.fault,
+        )
 
     # Importing what has finished
 

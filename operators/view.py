@@ -6,24 +6,26 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..backend import outputs
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
-from ..backend.errors import FormatError, Remedy, ShotGopherError, UsageError
+from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
+from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot
+from ..backend.look import look_into
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
-from ..backend.plates import resolve_plate
+from ..backend.plates import plate_fingerprint, resolve_plate
+from ..backend.recent import SHOWN, RecentShot, RecentShots, when
 from ..backend.reconstruction import CameraModel
-from ..backend.shot import Plate, Shot, read_json
+from ..backend.shot import Shot, folder_key, rate_text, read_json
 from ..backend.solve import Motion, Quality
 from ..backend.stages import STAGES, Stage
 from ..backend.survey import is_of_this_solve
@@ -95,6 +97,8 @@ class ShotView:
     folder: str = ""
     exists: bool = False
     plate_trouble: str = ""
+    plate_lines: tuple[str, ...] = ()
+    plate_fault: str = ""
     stages: Mapping[str, StageView] = field(
         default_factory=lambda: dict.fromkeys(STAGES, StageView())
     )
@@ -115,6 +119,30 @@ class ShotView:
 
 
 @dataclass(frozen=True)
+class RecentView:
+    """One entry of the menu of recent shots."""
+
+    folder: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PlateFacts:
+    """What a look into a plate has told; `fault` is a sentence when it cannot be read."""
+
+    lines: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def look_at(plate: str, python: str) -> PlateFacts:
+    """Looks into a plate with the worker's environment."""
+    try:
+        return PlateFacts(look_into(plate, Path(python)))
+    except PlateError as error:
+        return PlateFacts(fault=error.reason)
+
+
+@dataclass(frozen=True)
 class Query:
     """What has to be known to look at a shot: paths are absolute, "" where there is none.
 
@@ -129,7 +157,10 @@ class Query:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """What a shot folder and the job store said at `time`. `jobs` are polled, oldest first."""
+    """What a shot folder and the job store said at `time`. `jobs` are polled, oldest first.
+
+    `unknown_plate` is a plate that only its names are known of, and its fingerprint.
+    """
 
     folder: str
     freshness: Mapping[str, Freshness]
@@ -137,10 +168,22 @@ class OnDisk:
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exists: bool = False
     plate_trouble: str = ""
+    plate_lines: tuple[str, ...] = ()
+    unknown_plate: tuple[str, str] | None = None
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
     jobs: tuple[Job, ...] = ()
+
+
+def read_recent(home: Path) -> tuple[RecentView, ...]:
+    """The shots that were worked on lately and are there, newest first."""
+    there = (shot for shot in RecentShots(home).all() if shot.exists)
+    return tuple(RecentView(shot.folder, _recent_text(shot)) for shot in islice(there, SHOWN))
+
+
+def _recent_text(shot: RecentShot) -> str:
+    return f"{shot.name}   in {Path(shot.folder).parent.name}   {when(shot.used, time.time())}"
 
 
 def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
@@ -151,7 +194,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
     mine = jobs_of(query.folder, jobs)
     for job in mine:
         job.poll()
-    plate, trouble = _named_plate(query.plate)
+    plate, lines, trouble = _named_plate(query.plate)
     fresh = {
         stage.name: _freshness(shot, stage, query.options[stage.name], plate)
         for stage in STAGES.values()
@@ -165,6 +208,8 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         facts={"ingest": _plate_lines(shot), "colmap": solve.facts},
         exists=shot.path.is_dir(),
         plate_trouble=trouble,
+        plate_lines=lines,
+        unknown_plate=_unknown_plate(plate, fresh["ingest"]),
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
@@ -172,14 +217,21 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
     )
 
 
-def _named_plate(plate: str) -> tuple[str, str]:
-    """The plate as a job is given it, and what is wrong with it."""
+def _named_plate(plate: str) -> tuple[str, tuple[str, ...], str]:
+    """The plate as a job is given it, what its names tell, and what is wrong with it."""
     if not plate:
-        return "", ""
+        return "", (), ""
     try:
-        return str(resolve_plate(plate).path.absolute()), ""
+        source = resolve_plate(plate)
     except ShotGopherError as error:
-        return "", error.reason
+        return "", (), error.reason
+    return str(source.path.absolute()), summary(source), ""
+
+
+def _unknown_plate(plate: str, ingest: Freshness) -> tuple[str, str] | None:
+    if not plate or ingest is Freshness.CURRENT:
+        return None
+    return plate, plate_fingerprint(plate)
 
 
 def _freshness(shot: Shot, stage: Stage, options: Mapping[str, Any], plate: str) -> Freshness:
@@ -199,21 +251,9 @@ def _plate_lines(shot: Shot) -> tuple[str, ...]:
     count = len(plate.frames)
     lines = [
         f"{count} frames, {plate.first_frame} to {plate.last_frame}",
-        f"{plate.width} x {plate.height} px, {rate(plate.fps)} fps",
+        f"{plate.width} x {plate.height} px, {rate_text(plate.fps)} fps",
     ]
-    return (*lines, *_missing_frames(plate))
-
-
-def _missing_frames(plate: Plate) -> list[str]:
-    if not plate.missing:
-        return []
-    shown = ", ".join(map(str, plate.missing[:4])) + (", ..." if len(plate.missing) > 4 else "")
-    return [f"{len(plate.missing)} missing: {shown}"]
-
-
-def rate(fps: Fraction) -> str:
-    """A frame rate as artists write it: 24, 23.976."""
-    return f"{float(fps):.3f}".rstrip("0").rstrip(".")
+    return (*lines, *missing_frames(plate.missing))
 
 
 def _solve(shot: Shot) -> SolveView:
@@ -297,35 +337,10 @@ def _scene_state(shot: Shot, shown: Stamp | None) -> SceneState:
 
 def jobs_of(folder: str, jobs: Iterable[Job]) -> list[Job]:
     """Those of the jobs that work on the shot folder, which is absolute or ""."""
-    return [job for job in jobs if folder and _plain(job.request.shot) == _plain(folder)]
+    return [job for job in jobs if folder and folder_key(job.request.shot) == folder_key(folder)]
 
 
-def _plain(path: str) -> str:
-    return os.path.normcase(os.path.abspath(path)) if path else ""
-
-
-class Pace:
-    """The time that is left of what a job does, told from how fast it went so far."""
-
-    def __init__(self) -> None:
-        self._since: dict[str, tuple[tuple[str, str], float, int]] = {}
-
-    def left(self, snapshot: Snapshot) -> str:
-        """ "0:12 left", "" while it cannot be told."""
-        what, now = (snapshot.stage, snapshot.unit), time.monotonic()
-        known, since, first = self._since.get(snapshot.id, (None, 0.0, 0))
-        if known != what or snapshot.done < first:
-            self._since[snapshot.id] = (what, now, snapshot.done)
-            return ""
-        elapsed = now - since
-        share = (snapshot.done - first) / snapshot.total if snapshot.total else 0.0
-        if elapsed < 2 or share < 0.1 or snapshot.done >= snapshot.total:
-            return ""
-        seconds = round(elapsed / (snapshot.done - first) * (snapshot.total - snapshot.done))
-        return f"{seconds // 60}:{seconds % 60:02d} left"
-
-
-def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace) -> ShotView:
+def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> ShotView:
     """The view of a shot from what was read and from its jobs as they are now, oldest first."""
     told: tuple[str, ...] = ()
     if jobs and not jobs[-1].snapshot.state.active:
@@ -334,7 +349,8 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace) 
         folder=disk.folder,
         exists=disk.exists,
         plate_trouble=disk.plate_trouble,
-        stages={name: _stage_view(name, disk, jobs, canceling, pace) for name in STAGES},
+        plate_lines=disk.plate_lines,
+        stages={name: _stage_view(name, disk, jobs, canceling) for name in STAGES},
         solved=bool(disk.facts.get("colmap")),
         solve=disk.solve,
         scene=disk.scene,
@@ -350,9 +366,7 @@ _AS_ON_DISK = {
 }
 
 
-def _stage_view(
-    name: str, disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace
-) -> StageView:
+def _stage_view(name: str, disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> StageView:
     view = replace(_AS_ON_DISK[disk.freshness[name]], facts=disk.facts.get(name, ()))
     job = next((job for job in reversed(jobs) if name in job.snapshot.stages), None)
     if job is None:
@@ -368,17 +382,17 @@ def _stage_view(
         return replace(view, state=StageState.DONE, text="")
     if distance != 0:
         return view
-    return _at_work(view, now, now.id in canceling, pace)
+    return _at_work(view, now, now.id in canceling)
 
 
 def _finished_since(now: Snapshot, disk: OnDisk) -> bool:
     return now.state is JobState.FINISHED and now.updated > disk.time
 
 
-def _at_work(view: StageView, now: Snapshot, canceling: bool, pace: Pace) -> StageView:
+def _at_work(view: StageView, now: Snapshot, canceling: bool) -> StageView:
     """The view of the stage that a job is at, or at which it ended."""
     if now.state.active:
-        text, count = progress_text(now, pace)
+        text, count = progress_text(now)
         if canceling:
             text = "Canceling..."
         running = replace(view, state=StageState.RUNNING, text=text, count=count)
@@ -391,9 +405,9 @@ def _at_work(view: StageView, now: Snapshot, canceling: bool, pace: Pace) -> Sta
     return view
 
 
-def progress_text(now: Snapshot, pace: Pace) -> tuple[str, str]:
+def progress_text(now: Snapshot) -> tuple[str, str]:
     """What a running job does and how far it is: "Finding features", "12/80 frames  0:08 left"."""
     if now.state is JobState.STARTING or not now.status:
         return "Starting", ""
     count = f"{now.done}/{now.total} {now.unit}" if now.total else ""
-    return now.status, "  ".join(part for part in (count, pace.left(now)) if part)
+    return now.status, "  ".join(part for part in (count, now.time_left(time.time())) if part)

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.options import Choice, OptionSpec, setting_specs
 from ..backend.stages import STAGES, Stage
-from ..operators import addon
+from ..operators import choosing
 from ..operators.monitor import monitor
 from ..operators.scene.markers import MOST_TRACKS
 
@@ -27,7 +27,9 @@ def _changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> No
 def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     """Suggests a shot folder, unless the artist has named one."""
     if group.plate and group.shot in ("", group.suggested_shot):
-        group.suggested_shot = addon.suggested_folder(group.plate)
+        group.suggested_shot = choosing.suggested_folder(
+            group.id_data, group.plate, monitor.active_jobs
+        )
         group.shot = group.suggested_shot
     _changed(group, context)
 

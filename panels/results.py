@@ -70,8 +70,6 @@ def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:
         pieces.open_path(column, "Solve Plot", view.solve.plot, "GRAPH")
     if view.contact_sheet:
         pieces.open_path(column, "Contact Sheet", view.contact_sheet, "IMAGE_DATA")
-    if view.exists:
-        pieces.open_path(column, "Shot Folder", view.folder, "FILE_FOLDER")
 
 
 register, unregister = bpy.utils.register_classes_factory((SHOTGOPHER_PT_results,))

@@ -88,14 +88,18 @@ def _draw_specs(
     stage: Stage,
     specs: Sequence[OptionSpec],
 ) -> None:
-    """Options one below the other; those of a group stick together."""
+    """Options one below the other; those of a group stick together under its name."""
     values = getattr(context.scene.shot_gopher.options, stage.name)
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
     for group, members in groupby(specs, lambda spec: spec.group):
         together = column.column(align=bool(group))
+        if group:
+            together.label(text=group)
         for spec in members:
             row = together.row()
             row.active = not spec.needs or bool(getattr(values, spec.needs))
             row.prop(values, spec.name)
+        if group:
+            column.separator(factor=0.5)

@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .. import environment, locations
+from .. import environment
 from ..console import Console
 from ..errors import JobError
 from ..host import Host
-from ..jobs import Job, JobState, JobStore, Request, StageRequest
+from ..jobs import Job, JobState, Request, StageRequest
 from ..processes import clean_environment
 from ..shot import Shot, read_json
 from ..table import table
-from .run import EXIT_STATUS, follow, summary, wheel_group
+from .run import EXIT_STATUS, follow, start, summary, wheel_group
 
 BACKEND = Path(__file__).resolve().parents[1]
 SAMPLE = BACKEND / "sample"
@@ -73,7 +73,7 @@ def _submit(shot: Shot, folder: Path, blender: str, host: Host) -> Job:
         blender=blender,
         install=wheel_group(asked, blender, host),
     )
-    return JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
+    return start(request, host)
 
 
 def _deliver(shot: Shot, folder: Path) -> list[str]:

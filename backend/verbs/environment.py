@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 from .. import environment
@@ -12,6 +13,7 @@ from ..environment import State
 from ..groups import GROUPS
 from ..host import Host
 from ..locations import HOME_VARIABLE
+from ..pace import Pace, time_left
 from ..stages import STAGES
 from ..table import table
 
@@ -57,12 +59,16 @@ class ConsoleReport:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._pace = Pace()
 
     def status(self, text: str) -> None:
+        self._pace = Pace()
         self._console.line(f"{'environment':<14} {text}")
 
     def progress(self, done: int, total: int, unit: str) -> None:
-        self._console.progress("environment", done, total, unit)
+        now = time.monotonic()
+        left = time_left(self._pace.count(done, total, now), now)
+        self._console.progress("environment", done, total, unit, left)
 
     def warning(self, text: str) -> None:
         self._console.warning(text)

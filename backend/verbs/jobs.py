@@ -8,6 +8,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from .. import locations
 from ..console import Console
@@ -48,7 +49,7 @@ def _list(arguments: argparse.Namespace, host: Host) -> int:
     snapshots = [_polled(job) for job in _store(host).jobs()]
     console = Console()
     if arguments.json:
-        console.line(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=1))
+        console.line(json.dumps([_record(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
         console.line("No jobs yet.")
     else:
@@ -59,6 +60,14 @@ def _list(arguments: argparse.Namespace, host: Host) -> int:
 def _polled(job: Job) -> Snapshot:
     job.poll()
     return job.snapshot
+
+
+def _record(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON; `seconds_left` is null where that cannot be told."""
+    left = snapshot.rest.left(time.time()) if snapshot.state.active and snapshot.rest else None
+    record = asdict(snapshot) | {"seconds_left": left}
+    del record["rest"]
+    return record
 
 
 def _row(snapshot: Snapshot) -> tuple[str, ...]:
@@ -92,7 +101,8 @@ def remark(snapshot: Snapshot) -> str:
     if snapshot.reason:
         return snapshot.reason
     if snapshot.state.active:
-        return f"{snapshot.status} {round(snapshot.fraction * 100)} %"
+        share = f"{snapshot.status} {round(snapshot.fraction * 100)} %"
+        return ", ".join(filter(None, (share, snapshot.time_left(time.time()))))
     return snapshot.warnings[0] if snapshot.warnings else ""
 
 

@@ -21,6 +21,7 @@ from ..host_python import choose
 from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
 from ..options import add_arguments, from_mapping, specs
 from ..plates import resolve_plate, shot_title
+from ..recent import RecentShots
 from ..shot import Shot, folder_name
 from ..stages import PLANNED, STAGES
 from ..table import table
@@ -147,7 +148,7 @@ def _run_plate(
         console.error(error.reason)
         return error.exit_code, (name, "failed", "", "", "", error.reason)
     console.line(f"{name} -> {request.shot}")
-    job = JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
+    job = start(request, host)
     follow(job, console)
     console.line(summary(job))
     status = EXIT_STATUS.get(job.snapshot.state, 1)
@@ -202,12 +203,20 @@ def _shot_folder(plate: Path, arguments: argparse.Namespace) -> Path:
     return Path(arguments.projects_dir).absolute() / name
 
 
+def start(request: Request, host: Host) -> Job:
+    """Starts a job; its shot is then the most recent one. Raises JobError."""
+    job = JobStore(locations.jobs_folder(host.home)).submit(request, host.python)
+    if request.shot:
+        RecentShots(host.home).note(Path(request.shot), request.plate)
+    return job
+
+
 def follow(job: Job, console: Console) -> None:
     """Prints a job's events until it has ended. Ctrl-C cancels the job and waits for its end."""
     try:
         while job.snapshot.state.active:
             for record in job.poll():
-                _show(record, console)
+                _show(record, job.snapshot.time_left(time.time()), console)
             time.sleep(POLL_INTERVAL)
     except KeyboardInterrupt:
         console.warning("Canceling...")
@@ -215,11 +224,11 @@ def follow(job: Job, console: Console) -> None:
         console.event({"event": Event.CANCELED.value, "stage": job.snapshot.stage})
 
 
-def _show(record: Record, console: Console) -> None:
+def _show(record: Record, left: str, console: Console) -> None:
     console.event(record)
     label = record.get("stage") or "worker"
     if record["event"] == Event.PROGRESS:
-        console.progress(label, record["done"], record["total"], record["unit"])
+        console.progress(label, record["done"], record["total"], record["unit"], left)
     elif record["event"] == Event.STATUS:
         console.line(f"{label:<14} {record['text']}")
     elif record["event"] == Event.WARNING:

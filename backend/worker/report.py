@@ -34,6 +34,7 @@ class Report:
 
     def status(self, text: str) -> None:
         self.check()
+        self._last_progress = 0.0  # Where the next count begins is never left out.
         self._events.write(Event.STATUS, text=text)
 
     def warning(self, text: str) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 import cv2
 
+from backend.locations import recent_shots_file
+from tests.backend.movies import write_images
+
 from .real_blender import RealBlender
 from .solved_shot import solved_shot
 
@@ -59,6 +62,18 @@ def test_an_artist_refines_a_solve(blender: RealBlender, tmp_path: Path) -> None
     assert told["refined"] == ["DONE", ""]
     clip_panels = {"SHOTGOPHER_PT_refine_clip", "SHOTGOPHER_PT_survey_clip"}
     assert clip_panels <= set(told["draws"]), told["draws"]
+
+
+def test_an_artist_drops_plates(blender: RealBlender, plate: Path, tmp_path: Path) -> None:
+    """With the drag-and-drop protocol of X11, from another program."""
+    recent_shots_file(blender.home).unlink(missing_ok=True)
+    write_images(tmp_path / "in", "sh050.{:04d}.png", range(1001, 1009))
+    images = sorted((tmp_path / "in").iterdir())
+    told = blender.play("drop.py", tmp_path, plate, *images, seconds=LONGEST)
+    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    assert told["ok"], told.get("error", "") + told["log"][-3000:]
+    assert "Traceback" not in told["log"], told["log"]
+    assert (told["trouble"], told["touched"]) == ("", [])
 
 
 def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from shot_gopher.backend.jobs import JobStore
 from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
-from shot_gopher.operators.view import Pace, Query, ShotView, StageState, compose, read_shot
+from shot_gopher.operators.view import Query, ShotView, StageState, compose, read_shot
 
 
 def test_every_option_is_a_property(settings: Any) -> None:
@@ -39,7 +40,7 @@ def test_every_option_is_a_property(settings: Any) -> None:
         ("sh010.mp4", "sh010"),
         ("take_02.mov", "take_02"),
         ("sh 010.1001.png", "sh_010"),
-        ("1001.png", "1001"),
+        ("sh050/1001.png", "sh050"),
     ],
 )
 def test_a_plate_suggests_its_shot_folder(
@@ -94,7 +95,7 @@ def write_job(home: Path, shot: Path, name: str, events: list[dict[str, Any]]) -
 def view(home: Path, shot: Path) -> ShotView:
     options = {name: {} for name in STAGES}
     disk = read_shot(Query(str(shot), "", options), JobStore(home).jobs())
-    return compose(disk, disk.jobs, set(), Pace())
+    return compose(disk, disk.jobs, set())
 
 
 STARTED = {"event": "started", "pid": 0, "versions": {}}
@@ -131,6 +132,22 @@ def test_a_running_job_is_shown_with_its_bar_and_what_waits(tmp_path: Path) -> N
     assert (ingest.text, ingest.count) == ("Extracting frames", "3/10 frames")
     assert ingest.fraction == pytest.approx(0.3)
     assert shown.busy
+
+
+def test_a_running_job_tells_the_time_that_is_left(tmp_path: Path) -> None:
+    now = time.time()
+    counts = [
+        {"event": "progress", "stage": "ingest", "done": 10 * n, "total": 400, "unit": "frames",
+         "time": now - 5 + n / 2}
+        for n in range(11)
+    ]  # fmt: skip
+    status = {"event": "status", "stage": "ingest", "text": "Extracting frames", "time": now - 5}
+    write_job(tmp_path / "jobs", tmp_path / "shot", "1", [STARTED, status, *counts])
+    worker = FileLock(tmp_path / "jobs" / "1" / "worker.lock")
+    assert worker.acquire()
+    shown = view(tmp_path / "jobs", tmp_path / "shot")
+    worker.release()
+    assert shown.stages["ingest"].count == "100/400 frames  0:15 left"
 
 
 @pytest.mark.parametrize(("time", "state"), [(4e9, StageState.DONE), (1.0, StageState.MISSING)])

@@ -51,8 +51,8 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 7, enabled
-assert len(enabled["operators"]) == 18, enabled
+assert len(enabled["panels"]) == 9, enabled
+assert len(enabled["operators"]) == 22, enabled
 assert len(enabled["groups"]) == 6, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 3, enabled
