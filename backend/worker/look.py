@@ -15,12 +15,15 @@ def look(plate: str) -> dict[str, object]:
     """The facts of a plate; `error` is a sentence where it cannot be read."""
     from backend.errors import PlateError
     from backend.plates import resolve_plate
+    from backend.worker.image_headers import read_header
     from backend.worker.media import probe_image, probe_movie
 
     try:
         source = resolve_plate(plate)
         if source.kind == "sequence":
-            picture, rate, count = probe_image(source.path), "", len(source.files)
+            header = read_header(source.path)
+            picture = header.picture() if header.floats else probe_image(source.path)
+            rate, count = str(header.rate or ""), len(source.files)
         else:
             movie = probe_movie(source.path)
             picture, rate, count = movie.picture, str(movie.rate), movie.frame_count

@@ -40,8 +40,8 @@ from ..extraction import (
     keep_whole,
 )
 from ..float_images import extract_light
-from ..intake import Intake, of_fields, remarks, resampled, take_in
 from ..media import Movie
+from ..plate_plan import PlatePlan, of_fields, plan_plate, remarks, resampled
 from ..proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name
 from ..report import Context, Report
 
@@ -60,29 +60,29 @@ def run(context: Context[IngestOptions]) -> None:
     report = context.report
     report.status("Reading the plate")
     before = plate_fingerprint(context.plate)
-    intake = take_in(context.plate, context.options)
-    _need_two(len(intake.numbers), intake.source.path)
+    plan = plan_plate(context.plate, context.options)
+    _need_two(len(plan.numbers), plan.source.path)
     folder = context.part.folder("source")
     frames = folder / context.shot.frames.name
     frames.mkdir(exist_ok=True)
-    check_path(context.shot.frames, intake.numbers, os.name == "nt")
+    check_path(context.shot.frames, plan.numbers, os.name == "nt")
     percents = PROXY_PERCENTS if context.options.proxies else ()
-    with _encoding(intake, frames, percents) as encoding:
-        kept = keep_whole(encoding, in_a_row=intake.movie is not None)
+    with _encoding(plan, frames, percents) as encoding:
+        kept = keep_whole(encoding, in_a_row=plan.movie is not None)
         _check_space(encoding, len(kept), folder)
-        for text in remarks(intake):
+        for text in remarks(plan):
             report.warning(text)
         report.status("Extracting frames")
-        extraction, stretch = _extracted(intake, encoding, kept, report)
-        if intake.every > 1:
+        extraction, stretch = _extracted(plan, encoding, kept, report)
+        if plan.every > 1:
             hold_proxies(encoding, extraction.frames)
     if plate_fingerprint(context.plate) != before:
         raise PlateError(
-            f"{intake.source.path} changed while it was being read. Wait until it is whole, then "
+            f"{plan.source.path} changed while it was being read. Wait until it is whole, then "
             "set the shot up again."
         )
-    _check_damage(intake, stretch, extraction, context.options.accept_damage, report)
-    plate = _plate(intake, stretch, extraction)
+    _check_damage(plan, stretch, extraction, context.options.accept_damage, report)
+    plate = _plate(plan, stretch, extraction)
     write_json(folder / context.shot.plate_file.name, plate.to_json())
     report.result("source/frames", "frames")
     context.record.update(
@@ -97,22 +97,22 @@ def run(context: Context[IngestOptions]) -> None:
 
 
 @contextmanager
-def _encoding(intake: Intake, frames: Path, percents: tuple[int, ...]) -> Iterator[Encoding]:
+def _encoding(plan: PlatePlan, frames: Path, percents: tuple[int, ...]) -> Iterator[Encoding]:
     """How the frames are written; for as long as its lookup table is there."""
     encoding = Encoding(
-        picture=intake.picture,
+        picture=plan.picture,
         folder=frames,
-        numbers=intake.numbers,
-        size=intake.size,
-        deinterlace=intake.deinterlace,
-        rate=intake.rate if intake.converts else None,
-        every=intake.every,
+        numbers=plan.numbers,
+        size=plan.size,
+        deinterlace=plan.deinterlace,
+        rate=plan.rate if plan.converts else None,
+        every=plan.every,
         percents=percents,
     )
     with tempfile.TemporaryDirectory() as temporary:
-        if percents and needs_view(intake.color.space) and not intake.floats:
+        if percents and needs_view(plan.color.space) and not plan.floats:
             cube = Path(temporary) / "view.cube"
-            write_cube(intake.color.space, cube)
+            write_cube(plan.color.space, cube)
             encoding = replace(encoding, cube=cube)
         yield encoding
 
@@ -147,26 +147,26 @@ def _check_space(encoding: Encoding, done: int, folder: Path) -> None:
 
 
 def _extracted(
-    intake: Intake, encoding: Encoding, kept: Sequence[int], report: Report
+    plan: PlatePlan, encoding: Encoding, kept: Sequence[int], report: Report
 ) -> tuple[Extraction, Stretch | None]:
     """Writes the frames; the stretch is that of a movie."""
-    if intake.movie is not None:
-        return _extracted_movie(intake, intake.movie, encoding, kept, report)
-    if not intake.floats:
-        return extract_sequence(intake.source, encoding, kept, report), None
-    left = set(intake.numbers).difference(kept)
-    names = zip(intake.source.numbers, intake.source.files, strict=True)
+    if plan.movie is not None:
+        return _extracted_movie(plan, plan.movie, encoding, kept, report)
+    if not plan.floats:
+        return extract_sequence(plan.source, encoding, kept, report), None
+    left = set(plan.numbers).difference(kept)
+    names = zip(plan.source.numbers, plan.source.files, strict=True)
     files = {number: file for number, file in names if number in left}
-    view = view_of(intake.color.space, intake.exposure)
+    view = view_of(plan.color.space, plan.exposure)
     return extract_light(files, encoding, view, len(kept), report), None
 
 
 def _extracted_movie(
-    intake: Intake, movie: Movie, encoding: Encoding, kept: Sequence[int], report: Report
+    plan: PlatePlan, movie: Movie, encoding: Encoding, kept: Sequence[int], report: Report
 ) -> tuple[Extraction, Stretch]:
     """From near the cut where that is far into the movie, and from its beginning where decoding
     does not start where the container says."""
-    stretch = stretch_of(intake, movie)
+    stretch = stretch_of(plan, movie)
     near = _near(stretch, movie)
     if near is not None:
         try:
@@ -180,14 +180,14 @@ def _extracted_movie(
     return extract_movie(movie, stretch, encoding, kept, report), stretch
 
 
-def stretch_of(intake: Intake, movie: Movie) -> Stretch:
+def stretch_of(plan: PlatePlan, movie: Movie) -> Stretch:
     """The frames of the movie that the taken ones are made of."""
-    first, last = intake.numbers[0] - 1, intake.numbers[-1] - 1
-    if intake.converts:
+    first, last = plan.numbers[0] - 1, plan.numbers[-1] - 1
+    if plan.converts:
         return Stretch(0, movie.frame_count - 1, skip=first)
-    each = 2 if intake.deinterlace == "fields" else 1
+    each = 2 if plan.deinterlace == "fields" else 1
     begin, end, skip = first // each, last // each, first % each
-    if intake.deinterlace != "off" and begin > 0:
+    if plan.deinterlace != "off" and begin > 0:
         # Deinterlacing looks at the frame before, too.
         begin, skip = begin - 1, skip + each
     return Stretch(begin, end, skip)
@@ -203,17 +203,17 @@ def _near(stretch: Stretch, movie: Movie) -> Stretch | None:
 
 
 def _check_damage(
-    intake: Intake, stretch: Stretch | None, found: Extraction, accepted: bool, report: Report
+    plan: PlatePlan, stretch: Stretch | None, found: Extraction, accepted: bool, report: Report
 ) -> None:
     """Raises PlateError when frames of the plate cannot be read, unless that is accepted."""
     if stretch is None:
-        broken = sorted(set(intake.numbers) - set(found.frames))
+        broken = sorted(set(plan.numbers) - set(found.frames))
         if not broken:
             return
         text = f"These images are damaged: {ranges(broken)}."
         remedy = "Replace them, or remove them to leave holes"
     else:
-        text = _movie_damage(intake, stretch, found)
+        text = _movie_damage(plan, stretch, found)
         remedy = "Copy the movie again"
         if not text:
             return
@@ -222,9 +222,9 @@ def _check_damage(
     report.warning(f"{text} The others are taken.")
 
 
-def _movie_damage(intake: Intake, stretch: Stretch, found: Extraction) -> str:
+def _movie_damage(plan: PlatePlan, stretch: Stretch, found: Extraction) -> str:
     """What is wrong with the stretch of the movie that was taken, "" when nothing is."""
-    movie = intake.movie
+    movie = plan.movie
     assert movie is not None
     if movie.cut_short and stretch.end == movie.frame_count - 1:
         return f"The movie ends {movie.cut_short:.1f} s sooner than it says: it is not whole."
@@ -233,70 +233,70 @@ def _movie_damage(intake: Intake, stretch: Stretch, found: Extraction) -> str:
     return ""
 
 
-def _plate(intake: Intake, stretch: Stretch | None, found: Extraction) -> Plate:
+def _plate(plan: PlatePlan, stretch: Stretch | None, found: Extraction) -> Plate:
     frames = found.frames
-    _need_two(len(frames), intake.source.path)
-    if intake.movie is None or stretch is None:
-        places = {number: index for index, number in enumerate(intake.source.numbers)}
+    _need_two(len(frames), plan.source.path)
+    if plan.movie is None or stretch is None:
+        places = {number: index for index, number in enumerate(plan.source.numbers)}
         indices = tuple(places[number] for number in frames)
-        seconds = tuple(float((n - intake.first_number) / intake.rate) for n in frames)
-        names = tuple(intake.source.files[index].name for index in indices)
+        seconds = tuple(float((n - plan.first_number) / plan.rate) for n in frames)
+        names = tuple(plan.source.files[index].name for index in indices)
     else:
-        indices, seconds = movie_map(intake, intake.movie, stretch, found)
+        indices, seconds = movie_map(plan, plan.movie, stretch, found)
         names = ()
-    start = intake.timecode
+    start = plan.timecode
     if start is not None:
-        start = start.plus(round(seconds[0] * float(intake.rate)))
-    width, height = intake.size
-    focal = intake.camera.focal_pixels(width, height)
-    cut = (intake.cut.first, max(n for n in frames if n <= intake.cut.last))
+        start = start.plus(round(seconds[0] * float(plan.rate)))
+    width, height = plan.size
+    focal = plan.camera.focal_pixels(width, height)
+    cut = (plan.cut.first, max(n for n in frames if n <= plan.cut.last))
     return Plate(
-        source=str(intake.source.path),
-        kind=intake.source.kind,
+        source=str(plan.source.path),
+        kind=plan.source.kind,
         width=width,
         height=height,
-        fps=intake.rate,
+        fps=plan.rate,
         frames=frames,
         source_indices=indices,
         times=tuple(second - seconds[0] for second in seconds),
-        pixel_aspect=intake.pixel_aspect,
-        missing=_holes(intake, frames),
+        pixel_aspect=plan.pixel_aspect,
+        missing=_holes(plan, frames),
         focal_hint=focal,
         source_names=names,
         timecode=str(start) if start is not None else "",
         cut=None if cut == (frames[0], frames[-1]) else cut,
-        source_size=(intake.picture.width, intake.picture.height),
-        every=intake.every,
-        color=intake.color,
-        camera=intake.camera,
+        source_size=(plan.picture.width, plan.picture.height),
+        every=plan.every,
+        color=plan.color,
+        camera=plan.camera,
     )
 
 
-def _holes(intake: Intake, frames: Sequence[int]) -> tuple[int, ...]:
+def _holes(plan: PlatePlan, frames: Sequence[int]) -> tuple[int, ...]:
     """The numbers from the first to the last frame that would be taken and are not there."""
     there = set(frames)
-    wanted = range(frames[0], frames[-1], intake.every)
+    wanted = range(frames[0], frames[-1], plan.every)
     return tuple(number for number in wanted if number not in there)
 
 
 def movie_map(
-    intake: Intake, movie: Movie, stretch: Stretch, found: Extraction
+    plan: PlatePlan, movie: Movie, stretch: Stretch, found: Extraction
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The position in the movie of each frame, and its time in seconds from the movie's first."""
     within = movie.ticks[stretch.begin : stretch.end + 1]
     places = [stretch.begin + place for place in places_among(found.ticks, within)]
     ticks, time_base, rate, each = found.ticks, movie.time_base, movie.rate, 1
-    if intake.deinterlace == "fields":
+    if plan.deinterlace == "fields":
         ticks, time_base, rate, each = of_fields(ticks), time_base / 2, rate * 2, 2
-    taken = [stretch.skip + i * intake.every for i in range(len(found.frames))]
+    taken = [stretch.skip + i * plan.every for i in range(len(found.frames))]
     start = movie.ticks[0] * movie.time_base
-    if intake.converts:
-        shown = resampled(ticks, time_base, rate, intake.rate)
+    if plan.converts:
+        shown = resampled(ticks, time_base, rate, plan.rate)
         # At the very end the filter may give one frame more or less than its rounding rule says.
         sources = [shown[min(k, len(shown) - 1)] for k in taken]
         return (
             tuple(places[source // each] for source in sources),
-            tuple(float(k / intake.rate) for k in taken),
+            tuple(float(k / plan.rate) for k in taken),
         )
     return (
         tuple(places[k // each] for k in taken),

@@ -31,7 +31,7 @@ SEQUENCE_RATE = Fraction(24)
 
 
 @dataclass(frozen=True)
-class Intake:
+class PlatePlan:
     """A plate and what is to become of it.
 
     movie       None for a sequence
@@ -78,7 +78,7 @@ class Intake:
         return picture.pixel_aspect * Fraction(picture.width * height, picture.height * width)
 
 
-def take_in(plate: str, options: IngestOptions) -> Intake:
+def plan_plate(plate: str, options: IngestOptions) -> PlatePlan:
     """Raises PlateError, and UsageError for options that do not suit the plate."""
     source = resolve_plate(plate)
     if source.kind == "sequence":
@@ -86,7 +86,7 @@ def take_in(plate: str, options: IngestOptions) -> Intake:
     return _movie(source, options)
 
 
-def _sequence(source: PlateSource, options: IngestOptions) -> Intake:
+def _sequence(source: PlateSource, options: IngestOptions) -> PlatePlan:
     headers = read_headers(source.files)
     _check_alike(headers, source.files)
     picture = probe_image(source.path) if not headers[0].floats else headers[0].picture()
@@ -94,7 +94,7 @@ def _sequence(source: PlateSource, options: IngestOptions) -> Intake:
     start = parse_timecode(headers[0].timecode, rate) if headers[0].timecode else None
     cut = _cut(source.numbers, source.numbers[0], start, rate, options)
     camera = image_camera(source.path)
-    return Intake(
+    return PlatePlan(
         source=source,
         movie=None,
         picture=picture,
@@ -113,7 +113,7 @@ def _sequence(source: PlateSource, options: IngestOptions) -> Intake:
     )
 
 
-def _movie(source: PlateSource, options: IngestOptions) -> Intake:
+def _movie(source: PlateSource, options: IngestOptions) -> PlatePlan:
     movie = probe_movie(source.path)
     asked = parse_rate(options.fps) if options.fps else None
     own = movie.rate * (2 if options.deinterlace == "fields" else 1)
@@ -125,7 +125,7 @@ def _movie(source: PlateSource, options: IngestOptions) -> Intake:
     cut = _cut(numbers, 1, start, rate, options)
     camera = movie_camera(source.path, movie.metadata)
     picture = movie.picture
-    return Intake(
+    return PlatePlan(
         source=source,
         movie=movie,
         picture=picture,
@@ -222,19 +222,19 @@ def _check_alike(headers: Sequence[ImageHeader], files: Sequence[Path]) -> None:
             )
 
 
-def remarks(intake: Intake) -> list[str]:
+def remarks(plan: PlatePlan) -> list[str]:
     """What an artist should know about the plate before it is extracted."""
-    picture, movie = intake.picture, intake.movie
+    picture, movie = plan.picture, plan.movie
     found = []
-    if intake.source.missing:
-        missing = ranges(intake.source.missing)
+    if plan.source.missing:
+        missing = ranges(plan.source.missing)
         found.append(f"The sequence has holes; these frames are missing: {missing}.")
-    if movie is not None and not movie.constant and not intake.converts:
+    if movie is not None and not movie.constant and not plan.converts:
         found.append(
             "The movie has a variable frame rate: every frame is kept once, and its average of "
             f"{float(movie.rate):.3f} is the shot's rate."
         )
-    if picture.fields and intake.deinterlace == "off":
+    if picture.fields and plan.deinterlace == "off":
         found.append(
             f"The movie is interlaced, {_FIELD_NAMES[picture.fields]} field first. Lines of two "
             "moments blur the tracks: set Deinterlace."
@@ -244,8 +244,8 @@ def remarks(intake: Intake) -> list[str]:
             f"The movie's colors are coded as {picture.tagged_matrix}, which is read as the usual "
             f"{picture.matrix}: they may be slightly off."
         )
-    if COLOR_SPACES[intake.color.space].kind in (Kind.HDR, Kind.LOG):
-        label = COLOR_SPACES[intake.color.space].label
+    if COLOR_SPACES[plan.color.space].kind in (Kind.HDR, Kind.LOG):
+        label = COLOR_SPACES[plan.color.space].label
         found.append(f"The plate is {label}: frames keep that, and proxies show it for a screen.")
     return found
 
