@@ -14,8 +14,8 @@ from .errors import FormatError
 from .reconstruction import CameraModel
 
 _RADIAL = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"}
-_STEPS = 12
-_EXACT = 1e-7
+_STEPS, _STEPS_A_DERIVATIVE = 16, 4
+_EXACT = 1e-6
 """Pixels that an undistorted position may be off by when it is bent again."""
 _PROBE = 1e-6
 
@@ -30,19 +30,24 @@ def bend(lens: CameraModel, slopes: Array) -> Array:
 
 
 def straighten(lens: CameraModel, pixels: Array, start: Array | None = None) -> Array:
-    """Slopes (m, 2) of the rays that fall on pixels (m, 2): Newton's method from `start` (m, 2).
+    """Slopes (m, 2) of the rays that fall on pixels (m, 2), found from `start` (m, 2).
 
-    Raises FormatError as `bend` does.
+    Newton's method, its derivative renewed every few steps. Raises FormatError as `bend` does.
     """
     wanted = (pixels - lens.center) / lens.focal
     if lens.is_pinhole:
         return wanted
     slopes = wanted if start is None else start
-    for _ in range(_STEPS):
+    inverse: tuple[Array, ...] = ()
+    for step in range(_STEPS):
         away = wanted - _distorted(lens, slopes)
         if np.abs(away).max(initial=0.0) * max(lens.focal) < _EXACT:
             break
-        slopes = slopes + _solved(lens, slopes, away)
+        if step % _STEPS_A_DERIVATIVE == 0:
+            inverse = _inverse(lens, slopes)
+        x, y = away.T
+        a, b, c, d = inverse
+        slopes = slopes + np.stack([a * x + b * y, c * x + d * y], axis=1)
     return slopes
 
 
@@ -50,26 +55,25 @@ def _distorted(lens: CameraModel, slopes: Array) -> Array:
     if lens.model not in _RADIAL:
         raise FormatError(f"The lens {lens.model} of this solve cannot be drawn here.")
     terms = lens.distortion()
-    squares = (slopes**2).sum(axis=1, keepdims=True)
+    x, y = slopes.T
+    squares = x * x + y * y
     k1, k2, k3 = terms.get("k", terms.get("k1", 0.0)), terms.get("k2", 0.0), terms.get("k3", 0.0)
     factor = 1 + squares * (k1 + squares * (k2 + squares * k3))
     if "k6" in terms:
         factor /= 1 + squares * (terms["k4"] + squares * (terms["k5"] + squares * terms["k6"]))
-    bent: Array = slopes * factor
-    if "p1" in terms:
-        tangential = np.array([terms["p1"], terms["p2"]])
-        products = 2 * slopes.prod(axis=1, keepdims=True)
-        bent = bent + products * tangential + (squares + 2 * slopes**2) * tangential[::-1]
-    return bent
+    p1, p2 = terms.get("p1", 0.0), terms.get("p2", 0.0)
+    bent_x = x * factor + 2 * p1 * x * y + p2 * (squares + 2 * x * x)
+    bent_y = y * factor + 2 * p2 * x * y + p1 * (squares + 2 * y * y)
+    return np.stack([bent_x, bent_y], axis=1)
 
 
-def _solved(lens: CameraModel, slopes: Array, away: Array) -> Array:
-    """The step (m, 2) that would take `away` (m, 2) away if the lens bent evenly around."""
-    columns = [
-        (_distorted(lens, slopes + step) - _distorted(lens, slopes - step)) / (2 * _PROBE)
-        for step in np.eye(2) * _PROBE
-    ]
-    (a, c), (b, d) = (column.T for column in columns)
-    x, y = away.T
-    step: Array = np.stack([d * x - b * y, a * y - c * x], axis=1) / (a * d - b * c)[:, None]
-    return step
+def _inverse(lens: CameraModel, slopes: Array) -> tuple[Array, ...]:
+    """The inverse of the distortion's derivative at each of the slopes: its rows, each (m,)."""
+    before, after = (
+        [_distorted(lens, slopes + sign * step) for step in np.eye(2) * _PROBE] for sign in (-1, 1)
+    )
+    (a, c), (b, d) = (
+        (high - low).T / (2 * _PROBE) for low, high in zip(before, after, strict=True)
+    )
+    determinant = a * d - b * c
+    return d / determinant, -b / determinant, -c / determinant, a / determinant

@@ -245,7 +245,7 @@ def snapshot(shot: Shot) -> str:
     solve = solve_of(shot)
     return json.dumps(
         {
-            "solve": _solve_time(shot),
+            "solve": solve_time(shot),
             "world": solve.world.to_json(),
             "note": solve.world_note,
             "survey": read_json(shot.survey) if shot.survey.is_file() else None,
@@ -265,10 +265,10 @@ def restore(shot: Shot, text: str) -> Moved:
 
 def is_of_this_solve(shot: Shot, text: str) -> bool:
     """Whether a `snapshot` can be gone back to."""
-    return bool(json.loads(text)["solve"] == _solve_time(shot))
+    return bool(json.loads(text)["solve"] == solve_time(shot))
 
 
-def _solve_time(shot: Shot) -> float:
+def solve_time(shot: Shot) -> float:
     """When the solve was made: tells one from the next, whatever world it is in."""
     return float(recorded(shot, STAGES["colmap"]).get("finished", 0.0))
 

@@ -192,7 +192,7 @@ def _seen(
         slopes=slopes,
         tracked=straighten(lens, pixel[first], slopes),
         pixel=pixel[first],
-        error=np.linalg.norm(bend(lens, slopes) - pixel[first], axis=1),
+        error=np.hypot(*(bend(lens, slopes) - pixel[first]).T),
     )
 
 

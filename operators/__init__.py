@@ -8,5 +8,6 @@ in one session: they hold no state and no reference to the monitor.
 import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
-    __package__, ("monitor", "job", "environment", "camera", "tracks", "survey", "export", "cli")
+    __package__,
+    ("monitor", "job", "environment", "camera", "tracks", "survey", "check", "export", "cli"),
 )

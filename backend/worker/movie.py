@@ -57,6 +57,8 @@ def writing_movie(
     `size` is width and height, both even. Raises OutputError.
     """
     part = part_of(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder: give the movie another name.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(part), "w", format=_FORMATS[path.suffix.lower()]) as container:
@@ -86,5 +88,6 @@ def _stream(container: Any, size: tuple[int, int], fps: Fraction, pixel_aspect: 
 
 def _explained(error: Exception, path: Path) -> str:
     if isinstance(error, OSError) and error.errno:
-        return explain_os_error(OSError(error.errno, os.strerror(error.errno), str(path)))
+        what = str(error.filename or path).removesuffix(".part")
+        return explain_os_error(OSError(error.errno, os.strerror(error.errno), what))
     return f"{path} cannot be written: {error}."
