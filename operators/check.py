@@ -43,10 +43,8 @@ class Wanted:
     world: str
 
     @classmethod
-    def of(cls, scene: bpy.types.Scene, camera: bpy.types.Object | None) -> Wanted | None:
+    def of(cls, scene: bpy.types.Scene, camera: bpy.types.Object) -> Wanted | None:
         """None for a camera that was not imported with a shot."""
-        if camera is None or camera.get(parts.ROLE) != parts.Role.CAMERA.value:
-            return None
         source = str(camera.get(parts.SOURCE))
         shown = stamp.all_in(scene).get(source)
         if shown is None or not shown.camera:
@@ -127,14 +125,12 @@ class Checker:
 
     def _draw_view(self, context: bpy.types.Context) -> None:
         space, scene = context.space_data, context.scene
-        if space.region_3d.view_perspective != "CAMERA" or not space.overlay.show_overlays:
+        camera = shots_camera(context)
+        if camera is None or not space.overlay.show_overlays:
             return
-        camera = space.camera if space.use_local_camera else scene.camera
         wanted = Wanted.of(scene, camera)
-        if wanted is None:
-            return
-        loaded = self._loaded_for(wanted)
-        if loaded is None:
+        loaded = self._loaded_for(wanted) if wanted else None
+        if wanted is None or loaded is None:
             return
         settings = scene.shot_gopher
         seen = loaded.check.at(scene.frame_current, settings.check_points)
@@ -181,6 +177,16 @@ class Checker:
     def _tell(self, trouble: str) -> None:
         self.trouble = trouble
         redraw()
+
+
+def shots_camera(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The imported camera that a 3D view looks through; None when it does not."""
+    space = context.space_data
+    if space.region_3d.view_perspective != "CAMERA":
+        return None
+    camera = space.camera if space.use_local_camera else context.scene.camera
+    imported = camera is not None and camera.get(parts.ROLE) == parts.Role.CAMERA.value
+    return camera if imported else None
 
 
 def _is_cloud_of(each: bpy.types.Object, wanted: Wanted) -> bool:

@@ -4,7 +4,7 @@
 import bpy
 
 from ..backend.solve import Grade
-from ..operators.check import checker
+from ..operators.check import checker, shots_camera
 from ..operators.monitor import monitor
 from ..operators.view import SceneState, ShotView, SolveView
 from . import pieces
@@ -79,10 +79,10 @@ def _draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         alert = layout.column()
         alert.alert = True
         pieces.sentence(alert, context, checker.trouble, "ERROR")
-    elif context.space_data.region_3d.view_perspective != "CAMERA":
+    elif shots_camera(context) is None:
         text = "The points are drawn when you look through the shot's camera."
         pieces.sentence(layout, context, text, "INFO")
-        layout.operator("view3d.view_camera", text="Look Through Camera", icon="CAMERA_DATA")
+        layout.operator("view3d.view_camera", icon="CAMERA_DATA")
 
 
 def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:

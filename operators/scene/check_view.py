@@ -144,7 +144,7 @@ def _lines_mean(look: Look) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Words:
-    """Rows of words in the lower left corner of the plate, as far as that is in view.
+    """Rows of words below the plate, or over its lower left corner where there is no room.
 
     The rows but the first and the last have a dot before them, in the colors of the legend.
     """
@@ -158,8 +158,11 @@ class _Words:
     def of(cls, context: bpy.types.Context, box: Box, rows: Sequence[str], scale: float) -> _Words:
         blf.size(0, _LETTERS * scale)
         width = max(blf.dimensions(0, text)[0] for text in rows) + 4 * _MARGIN * scale
+        size = np.array([width, (_ROW * len(rows) + _MARGIN) * scale])
         corner = np.maximum(box.corner, [_left_of_view(context), 0]) + _MARGIN * scale
-        return cls(rows, corner, np.array([width, (_ROW * len(rows) + _MARGIN) * scale]), scale)
+        if corner[1] > size[1] + 2 * _MARGIN * scale:
+            corner[1] -= size[1] + 2 * _MARGIN * scale
+        return cls(rows, corner, size, scale)
 
     def _places(self) -> Array:
         """(r, 2) where the rows begin."""
