@@ -114,6 +114,7 @@ class Review:
         self._height = self._scaled(height)
         strip = max(16, self._scaled(height * _STRIP))
         self.size = (_even(self._scaled(width)), _even(self._height + strip))
+        self._ground = np.full((self.size[1], self.size[0], 3), BACKGROUND, np.uint8)
 
     def _scaled(self, length: float) -> int:
         return max(1, round(length * self._scale))
@@ -124,8 +125,7 @@ class Review:
         if seen is None:
             seen = Seen.nothing(number, FrameState.UNSOLVED, None)
         plate = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8)
-        sheet = np.full((self.size[1], self.size[0], 3), BACKGROUND, np.uint8)
-        left = 0
+        sheet, left = self._ground.copy(), 0
         for view in self._views:
             width, height = (self._scaled(side) for side in view.size)
             top = (self._height - height) // 2
@@ -152,15 +152,17 @@ def _draw(panel: Picture, view: PlateView, seen: Seen, check: TrackCheck, index:
     def pixels(slopes: Array) -> Array:
         return view.pixels(seen.frame, slopes) * scale
 
+    radius = max(1.5, height * _DOT)
     for ends in _lines_inside(check, index, pixels):
         line(panel, ends, _CAMERAS, thickness)
     points, tracked = pixels(seen.slopes), pixels(seen.tracked)
     colors = [_color(rgb) for rgb in error_colors(seen.error)]
-    ends = slip_ends(points, tracked, SLIP_FACTOR)
-    for start, end, color in zip(points, ends, colors, strict=True):
-        line(panel, np.stack([start, end]), color, thickness)
+    slips = np.stack([points, slip_ends(points, tracked, SLIP_FACTOR)], axis=1)
+    # The others end under their dots.
+    for long in np.flatnonzero(np.hypot(*(slips[:, 1] - slips[:, 0]).T) > radius):
+        line(panel, slips[long], colors[long], thickness)
     for place, color in zip(points, colors, strict=True):
-        dot(panel, place, max(1.5, height * _DOT), color)
+        dot(panel, place, radius, color)
 
 
 def _lines_inside(check: TrackCheck, index: int, pixels: Callable[[Array], Array]) -> Array:
