@@ -62,6 +62,13 @@ class Similarity:
         """Points (m, 3) of COLMAP's world in the shot's."""
         return self.scale * points @ self.rotation.T + self.translation
 
+    def matrix(self) -> Array:
+        """The same as (4, 4)."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.scale * self.rotation
+        matrix[:3, 3] = self.translation
+        return matrix
+
     def to_json(self) -> dict[str, Any]:
         return {
             "scale": self.scale,

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from .console import Console
 from .errors import Canceled, ShotGopherError, UsageError
 from .host import Host
-from .verbs import demo, environment, jobs, package, run, shots, stages, survey
+from .verbs import demo, environment, jobs, overlay, package, run, shots, stages, survey
 
-VERBS = (demo, run, stages, jobs, shots, survey, environment, package)
+VERBS = (demo, run, stages, jobs, shots, survey, overlay, environment, package)
 CTRL_C = 130
 
 _DESCRIPTION = """\

@@ -23,9 +23,9 @@ from .camera import (
     with_blender_axes,
     with_opencv_axes,
 )
-from .errors import FormatError
+from .errors import FormatError, Remedy, SolveError
 from .reconstruction import CameraModel
-from .shot import read_json, write_json
+from .shot import Shot, read_json, write_json
 
 
 class FrameState(str, Enum):
@@ -226,6 +226,15 @@ class Solve:
             quality=Quality.from_json(data["quality"]),
             warnings=tuple(str(text) for text in data["warnings"]),
         )
+
+
+def solve_of(shot: Shot) -> Solve:
+    """The shot's solve. Raises SolveError when its camera is not tracked yet, FormatError."""
+    if not shot.solve_file.is_file():
+        raise SolveError(
+            f"The shot {shot.name} has no camera yet: track it first.", Remedy.TRACK_CAMERA
+        )
+    return Solve.load(shot.camera)
 
 
 def _track(camera: CameraModel, data: dict[str, Any], extrinsics: dict[str, Any]) -> CameraTrack:

@@ -30,7 +30,7 @@ from .camera import (
     rotations_from_quaternions,
     with_opencv_axes,
 )
-from .errors import FormatError, JobError, Remedy, SolveError, UsageError
+from .errors import FormatError, JobError, UsageError
 from .formats import write_all, write_cameras
 from .formats.colmap import read_model
 from .jobs import shot_lock_name
@@ -38,7 +38,7 @@ from .outputs import finish_update, recorded, updating
 from .processes import FileLock
 from .reconstruction import Reconstruction
 from .shot import CAMERAS, Shot, frame_number, read_json, write_json
-from .solve import Solve
+from .solve import Solve, solve_of
 from .stages import STAGES
 from .tracks import Tracks
 from .undistorted import UndistortedPlate
@@ -204,7 +204,7 @@ def apply(shot: Shot, told: Constraints) -> Moved:
         before = Survey.load(shot.survey)
         known = before.constraints if before else Constraints()
         constraints = known.with_changes(told)
-        solve = _solve(shot)
+        solve = solve_of(shot)
         step = placement(constraints, solve.track.matrices[:, :3, 3])
         moved = _moved(solve, step, f"set by the artist: {', '.join(constraints.told)}")
         model = read_model(shot.sparse)
@@ -227,7 +227,7 @@ def reset(shot: Shot) -> Moved:
 
 def _replaced(shot: Shot, world: Similarity, note: str, told: dict[str, Any] | None) -> Moved:
     """Puts the shot into another world; `told` is the survey.json that belongs to it."""
-    solve = _solve(shot)
+    solve = solve_of(shot)
     step = _between(solve.world, world)
     moved = replace(_moved(solve, step, note), world=world)
     with updating(shot) as folder:
@@ -242,10 +242,10 @@ def _replaced(shot: Shot, world: Similarity, note: str, told: dict[str, Any] | N
 
 def snapshot(shot: Shot) -> str:
     """The world as it is now, to go back to with `restore`. Raises SolveError, FormatError."""
-    solve = _solve(shot)
+    solve = solve_of(shot)
     return json.dumps(
         {
-            "solve": _solve_time(shot),
+            "solve": solve_time(shot),
             "world": solve.world.to_json(),
             "note": solve.world_note,
             "survey": read_json(shot.survey) if shot.survey.is_file() else None,
@@ -265,17 +265,17 @@ def restore(shot: Shot, text: str) -> Moved:
 
 def is_of_this_solve(shot: Shot, text: str) -> bool:
     """Whether a `snapshot` can be gone back to."""
-    return bool(json.loads(text)["solve"] == _solve_time(shot))
+    return bool(json.loads(text)["solve"] == solve_time(shot))
 
 
-def _solve_time(shot: Shot) -> float:
+def solve_time(shot: Shot) -> float:
     """When the solve was made: tells one from the next, whatever world it is in."""
     return float(recorded(shot, STAGES["colmap"]).get("finished", 0.0))
 
 
 def point_positions(shot: Shot, ids: Sequence[int]) -> Array:
     """Points of the sparse model by their ids, in the shot's world. Raises UsageError."""
-    solve, points = _solve(shot), read_model(shot.sparse).points
+    solve, points = solve_of(shot), read_model(shot.sparse).points
     index = {int(id_): place for place, id_ in enumerate(points.ids.tolist())}
     absent = [str(id_) for id_ in ids if id_ not in index]
     if absent:
@@ -285,7 +285,7 @@ def point_positions(shot: Shot, ids: Sequence[int]) -> Array:
 
 def track_positions(shot: Shot, ids: Sequence[int]) -> Array:
     """The points of tracks by the tracks' ids, in the shot's world. Raises UsageError."""
-    solve, model = _solve(shot), read_model(shot.sparse, observations=True)
+    solve, model = solve_of(shot), read_model(shot.sparse, observations=True)
     tracks = Tracks.load(shot.tracks)
     points = _points_of_tracks(model, tracks.only(np.isin(tracks.ids, ids)))
     absent = [str(id_) for id_ in ids if id_ not in points]
@@ -325,14 +325,6 @@ def recover(shot: Shot) -> None:
     """Finishes what a program that was killed left of a change; a running job has done so."""
     with suppress(JobError), _exclusive(shot):
         finish_update(shot)
-
-
-def _solve(shot: Shot) -> Solve:
-    if not shot.solve_file.is_file():
-        raise SolveError(
-            f"The shot {shot.name} has no camera yet: track it first.", Remedy.TRACK_CAMERA
-        )
-    return Solve.load(shot.camera)
 
 
 def _moved(solve: Solve, step: Similarity, note: str) -> Solve:

@@ -166,6 +166,11 @@ class TrackEdits:
             raise FormatError(f"{path} is damaged: {error!r}.") from error
 
 
+def point_ids(track_ids: Integers) -> NDArray[np.uint64]:
+    """The sparse model's ids of the points of tracks: COLMAP's are counted from 1."""
+    return track_ids.astype(np.uint64) + np.uint64(1)
+
+
 def tracks_digest(path: Path) -> str:
     """Tells one file of tracks from every other; "" when it cannot be read."""
     try:

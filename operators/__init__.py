@@ -17,6 +17,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "camera",
         "tracks",
         "survey",
+        "check",
         "export",
         "cli",
     ),

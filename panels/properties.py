@@ -10,8 +10,11 @@ from typing import Any
 import bpy
 
 from ..backend.options import Choice, OptionSpec, setting_specs
+from ..backend.overlay import MOST, STRONGEST
 from ..backend.stages import STAGES, Stage
+from ..backend.track_check import SLIP_FACTOR
 from ..operators import choosing
+from ..operators.check import redraw
 from ..operators.monitor import monitor
 from ..operators.scene.markers import MOST_TRACKS
 
@@ -22,6 +25,10 @@ _PATHS = {"FILE_PATH", "DIR_PATH"}
 
 def _changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     monitor.refresh_soon()
+
+
+def _view_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    redraw()
 
 
 def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -119,6 +126,23 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         subtype="DISTANCE",
         default=1.0,
         min=0.0,
+    )
+    check_factor: bpy.props.FloatProperty(
+        name="Slip",
+        description="How many times as long as it is the slip of a point is drawn in Check Track",
+        default=SLIP_FACTOR,
+        min=0.0,
+        soft_max=100.0,
+        update=_view_changed,
+    )
+    check_points: bpy.props.IntProperty(
+        name="Points",
+        description="How many points Check Track draws at most: the strongest, from all over the "
+        "picture",
+        default=STRONGEST,
+        min=1,
+        max=MOST,
+        update=_view_changed,
     )
     options: bpy.props.PointerProperty(type=SHOTGOPHER_PG_options)
 

@@ -4,6 +4,7 @@
 import bpy
 
 from ..backend.solve import Grade
+from ..operators.check import checker, shots_camera
 from ..operators.monitor import monitor
 from ..operators.view import SceneState, ShotView, SolveView
 from . import pieces
@@ -35,6 +36,7 @@ class SHOTGOPHER_PT_results(pieces.ShotGopherPanel, bpy.types.Panel):
             alert.alert = True
             pieces.sentence(alert, context, view.trouble, "ERROR")
         _draw_import(layout, context, view)
+        _draw_check(layout, context)
         column = layout.column(align=True)
         column.operator("shot_gopher.camera_export", icon="EXPORT")
         column.operator("shot_gopher.colmap_import", icon="IMPORT")
@@ -63,6 +65,24 @@ def _draw_import(layout: bpy.types.UILayout, context: bpy.types.Context, view: S
     row.operator("shot_gopher.camera_import", icon="CAMERA_DATA")
     if view.scene is SceneState.MOVED:
         column.operator("shot_gopher.survey_keep", icon="LOOP_BACK")
+
+
+def _draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    column = layout.column(align=True)
+    column.operator("shot_gopher.check_track", icon="ZOOM_ALL", depress=checker.on)
+    if not checker.on:
+        return
+    row = column.row(align=True)
+    row.prop(context.scene.shot_gopher, "check_factor")
+    row.prop(context.scene.shot_gopher, "check_points")
+    if checker.trouble:
+        alert = layout.column()
+        alert.alert = True
+        pieces.sentence(alert, context, checker.trouble, "ERROR")
+    elif shots_camera(context) is None:
+        text = "The points are drawn when you look through the shot's camera."
+        pieces.sentence(layout, context, text, "INFO")
+        layout.operator("view3d.view_camera", icon="CAMERA_DATA")
 
 
 def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:

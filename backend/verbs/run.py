@@ -20,12 +20,14 @@ from ..host import Host
 from ..host_python import choose
 from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
 from ..options import add_arguments, from_mapping, specs
+from ..overlay import OverlayOptions, check_movie_name
 from ..plates import resolve_plate, shot_title
 from ..recent import RecentShots
 from ..shot import Shot, folder_name
 from ..stages import PLANNED, STAGES
 from ..table import table
 from .jobs import cancel_and_wait, remark, solve_cells
+from .overlay import write_overlay
 from .stages import list_stages
 
 POLL_INTERVAL = 0.1
@@ -72,6 +74,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--blender", metavar="PROGRAM", default="", help="the Blender for .blend, .abc and .usd"
     )
+    parser.add_argument(
+        "--overlay", metavar="MOVIE", help="write a review movie afterwards (see `overlay`)"
+    )
     parser.add_argument("--json", action="store_true", help="print the events as JSON Lines")
     parser.add_argument("-d", "--colmap-dense", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-m", "--colmap-mesh", action="store_true", help=argparse.SUPPRESS)
@@ -90,6 +95,10 @@ def run(arguments: argparse.Namespace, host: Host) -> int:
         raise UsageError("Name a plate or a shot folder.")
     if arguments.shot and len(arguments.plate) > 1:
         raise UsageError("--shot names one shot folder; use --projects-dir for several plates.")
+    if arguments.overlay:
+        check_movie_name(Path(arguments.overlay))
+        if len(arguments.plate) > 1:
+            raise UsageError("--overlay names one movie: run the plates one by one.")
     runs = [_run_plate(plate, asked, arguments, host, console) for plate in arguments.plate]
     if len(runs) > 1:
         console.line(table(_HEAD, (row for _, row in runs)))
@@ -153,6 +162,9 @@ def _run_plate(
     console.line(summary(job))
     status = EXIT_STATUS.get(job.snapshot.state, 1)
     ended = job.snapshot
+    if status == 0 and arguments.overlay:
+        movie = Path(arguments.overlay).absolute()
+        write_overlay(Shot(Path(request.shot)), movie, OverlayOptions(), host, console)
     return status, (name, ended.state.value, *solve_cells(ended), remark(ended))
 
 

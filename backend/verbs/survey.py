@@ -9,14 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .. import environment
 from ..console import Console
-from ..errors import JobError, Remedy, UsageError
+from ..errors import JobError, UsageError
 from ..host import Host
 from ..processes import clean_environment
 from ..shot import Shot
+from .programs import worker_command
 
-SCRIPT = Path(__file__).resolve().parents[1] / "worker" / "survey_shot.py"
+_SCRIPT = "survey_shot.py"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,13 +84,7 @@ def _told(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _ask_worker(shot: Shot, told: dict[str, Any], host: Host) -> dict[str, Any]:
     """Runs the script in the worker's Python, which has numpy."""
-    python = environment.find(host.home, ("core",))
-    if python is None:
-        raise JobError(
-            "The worker's environment is not installed: run `environment install` first.",
-            Remedy.INSTALL_ENVIRONMENT,
-        )
-    command = [str(python), "-I", "-B", str(SCRIPT), str(shot.path), json.dumps(told)]
+    command = worker_command(host, _SCRIPT, str(shot.path), json.dumps(told))
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=clean_environment()
     )

@@ -21,6 +21,7 @@ from .drawing import (
     STATE_COLORS,
     TEXT,
     Picture,
+    dot,
     reduced,
     text_width,
     write,
@@ -32,6 +33,7 @@ WIDTH = 1920
 _GAP = 14
 HEADER = 76
 _CELLS_ACROSS = 30
+_DOT = 1.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +143,7 @@ def _tile(
     scale = width * FINE / solve.camera.width
     points = _spread(points, solve.camera.width / _CELLS_ACROSS)
     for pixel, color in zip(points.pixel, _colors(points.depth, reach), strict=True):
-        _dot(tile, pixel * scale, color)
+        dot(tile, pixel * scale, _DOT * FINE, (int(color[0]), int(color[1]), int(color[2])))
     _label(tile, frame)
     small = cv2.resize(tile, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
     if frame.state is not FrameState.SOLVED:
@@ -168,14 +170,6 @@ def _spread(points: FramePoints, cell: float) -> FramePoints:
     _unique, first = np.unique(cells, axis=0, return_index=True)
     keep = order[np.sort(first)]
     return FramePoints(points.pixel[keep], points.depth[keep], points.tracks[keep])
-
-
-def _dot(tile: Picture, position: Array, color: NDArray[np.uint8]) -> None:
-    shift = 4
-    center = (round(float(position[0]) * 2**shift), round(float(position[1]) * 2**shift))
-    for radius, paint in ((5.0, (0, 0, 0)), (3.8, tuple(int(value) for value in color))):
-        size = round(radius * FINE * 2**shift / 2)
-        cv2.circle(tile, center, size, paint, -1, cv2.LINE_AA, shift)
 
 
 def _label(tile: Picture, frame: FrameSolve) -> None:

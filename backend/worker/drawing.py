@@ -31,7 +31,9 @@ STATE_COLORS: Mapping[FrameState, Color] = {
 }
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SHIFT = 4
-"""Bits behind the point of the positions that lines are drawn at."""
+"""Bits behind the point of the positions that lines and dots are drawn at."""
+_RIM = 1.32
+"""Radius of a dot with its rim over that without."""
 
 
 def write(picture: Picture, text: str, place: tuple[int, int], size: float, color: Color) -> None:
@@ -59,6 +61,14 @@ def line(picture: Picture, points: Array, color: Color, thickness: int) -> None:
     """A smooth line through points (m, 2)."""
     fixed = np.round(points * 2**_SHIFT).astype(np.int32)
     cv2.polylines(picture, [fixed], False, color, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def dot(picture: Picture, place: Array, radius: float, color: Color) -> None:
+    """A smooth disc around a place (2,), with a black rim that is drawn outside it."""
+    x, y = (round(float(value) * 2**_SHIFT) for value in place)
+    for reach, paint in ((radius * _RIM, (0, 0, 0)), (radius, color)):
+        size = round(reach * 2**_SHIFT)
+        cv2.circle(picture, (x, y), size, paint, -1, cv2.LINE_AA, _SHIFT)
 
 
 def mixed(one: Color, other: Color, share: float) -> Color:

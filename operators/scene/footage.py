@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ...backend.camera import Array, CameraTrack
-from ...backend.errors import Remedy, SolveError
 from ...backend.formats.colmap import read_model
 from ...backend.reconstruction import CameraModel, Points
 from ...backend.shot import Shot
-from ...backend.solve import Solve
+from ...backend.solve import solve_of
 from ...backend.undistorted import UndistortedPlate
 
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
@@ -89,12 +88,8 @@ class Footage:
 
 def read_shot(shot: Shot) -> Footage:
     """A shot whose camera is tracked. Raises SolveError and FormatError."""
-    if not shot.solve_file.is_file():
-        raise SolveError(
-            f"The shot {shot.name} has no camera yet: track it first.", Remedy.TRACK_CAMERA
-        )
+    solve = solve_of(shot)
     plate = shot.load_plate()
-    solve = Solve.load(shot.camera)
     points = read_model(shot.sparse).points
     images = _shot_images(shot, plate.first_frame)
     return Footage(

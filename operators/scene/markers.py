@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...backend.camera import Array, Integers
 from ...backend.errors import BlenderError
 from ...backend.shot import Plate
+from ...backend.spread import turns
 from ...backend.tracks import UNUSED, Marks, TrackEdits, Tracks
 
 MOST_TRACKS = 500
@@ -79,7 +80,7 @@ def chosen(tracks: Tracks, plate: Plate, most: int) -> Bools:
     by_error = np.argsort(np.where(used, -tracks.errors, np.inf), kind="stable")
     wanted[by_error[: min(int(room * _WORST_SHARE), int(used.sum()))]] = True
     rest = np.flatnonzero(used & ~wanted)
-    turn = _turns(_cells(tracks, plate)[rest], tracks.lengths[rest])
+    turn = turns(_cells(tracks, plate)[rest], tracks.lengths[rest])
     wanted[rest[np.argsort(turn, kind="stable")][: max(0, most - int(wanted.sum()))]] = True
     return wanted
 
@@ -106,16 +107,6 @@ def _times(tracks: Tracks) -> Array:
     span = tracks.frame.max(initial=0) - first + 1
     times: Array = (tracks.frame - first) / span
     return times
-
-
-def _turns(cells: Integers, lengths: Integers) -> Integers:
-    """The place of each track among those of its cell, longest first."""
-    order = np.lexsort((-lengths, cells))
-    starts = np.concatenate([[True], np.diff(cells[order]) != 0])[: len(order)]
-    position = np.arange(len(order))
-    turns = np.empty(len(order), dtype=np.int64)
-    turns[order] = position - np.maximum.accumulate(np.where(starts, position, 0))
-    return turns
 
 
 # Into the clip

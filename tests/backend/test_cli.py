@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from backend import environment, locations
 from backend.installation import InstallReport
-from backend.shot import CAMERAS, Shot
+from backend.shot import CAMERAS, Shot, write_json
+from tests.backend.checked_shot import COUNT, FIRST, make_shot
 from tests.backend.movies import coded_frame, write_movie
 from tests.backend.textured_room import picture, room, sideways, track
 from tests.ctrl_c import heeding_ctrl_c
@@ -89,7 +92,9 @@ def call(home: Path, *arguments: str | Path) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("verb", ["demo", "run", "stages", "jobs", "environment", "package"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "run", "stages", "jobs", "overlay", "environment", "package"]
+)
 def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     status, out, _err = call(tmp_path, verb, "--help")
     assert status == 0
@@ -110,6 +115,10 @@ def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
         (("run", "a.mp4", "-s", "colmap", "-d"), "not part of this version"),
         (("run", "a", "b", "-s", "ingest", "--shot", "c"), "names one shot folder"),
         (("run", "a.mp4", "-s", "ingest", "--fps", "fast"), "fast"),
+        (("run", "a.mp4", "-s", "ingest", "--overlay", "b.gif"), "ends in .mp4"),
+        (("run", "a", "b", "-s", "ingest", "--overlay", "c.mp4"), "names one movie"),
+        (("overlay", "shot", "review.gif"), "ends in .mp4"),
+        (("overlay", "shot", "review.mp4", "--points", "0"), "under 1"),
     ],
 )
 def test_wrong_use_is_2(words: tuple[str, ...], sentence: str, home: Path, plate: Path) -> None:
@@ -162,8 +171,10 @@ def test_from_plate_to_scene(home: Path, plate: Path, tmp_path: Path) -> None:
     shot, blend = Shot(tmp_path / "my shot"), tmp_path / "out" / "my scene.blend"
     blend.parent.mkdir()
     words = ("run", plate, "--shot", shot.path, "-s", "ingest,colmap", "-q", "low")
-    status, out, err = call(home, *words, "--blend", blend, "--json")
+    review = tmp_path / "out" / "review.mp4"
+    status, out, err = call(home, *words, "--blend", blend, "--overlay", review, "--json")
     assert status == 0, err
+    assert frame_count(review) == FRAMES
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events[:1] + events[-1:]] == ["started", "finished"]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
@@ -178,6 +189,11 @@ def test_from_plate_to_scene(home: Path, plate: Path, tmp_path: Path) -> None:
     _once_more_changes_nothing(home, shot, (*words, "--blend", blend))
     _the_plate_is_undistorted_without_solving_again(home, shot)
     _a_failed_solve_keeps_the_old_one(home, shot)
+
+
+def frame_count(movie: Path) -> int:
+    with av.open(str(movie)) as container:
+        return sum(1 for _frame in container.decode(video=0))
 
 
 def _once_more_changes_nothing(home: Path, shot: Shot, words: tuple[str | Path, ...]) -> None:
@@ -249,6 +265,32 @@ def test_ctrl_c_is_130_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert not (shot / "source").exists()
     assert not (shot / "source.part").exists()
+
+
+def test_an_overlay_can_be_canceled(home: Path, tmp_path: Path) -> None:
+    made = make_shot(tmp_path / "shot", images=True)
+    for number in range(FIRST, FIRST + COUNT):
+        big = np.random.default_rng(number).integers(0, 255, (2160, 3840, 3), np.uint8)
+        cv2.imwrite(str(made.shot.frame_file(number)), big)
+    plate = made.shot.load_plate()
+    write_json(made.shot.plate_file, replace(plate, width=3840, height=2160).to_json())
+    review = tmp_path / "out" / "review.mp4"
+    with heeding_ctrl_c(), start(home, "overlay", made.shot.path, review) as process:
+        assert process.stdout is not None
+        while "frames" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "Error: Canceled.\n")
+    assert not list(review.parent.iterdir())
+
+
+def test_an_overlay_of_nothing_is_refused(home: Path, tmp_path: Path) -> None:
+    status, _out, err = call(home, "overlay", tmp_path / "nowhere", tmp_path / "review.mp4")
+    assert (status, "no camera yet" in err) == (1, True), err
+    assert not (tmp_path / "review.mp4").exists()
+    status, _out, err = call(tmp_path / "bare", "overlay", tmp_path, tmp_path / "review.mp4")
+    assert (status, "environment is not installed" in err) == (1, True), err
 
 
 def test_several_plates_end_in_one_table(home: Path, plate: Path, tmp_path: Path) -> None:

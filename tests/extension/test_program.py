@@ -66,6 +66,10 @@ def test_a_script_tracks_and_the_command_line_goes_on(
     assert "Set Up: up to date" in answer.stdout
     assert "Track Camera: up to date" in answer.stdout
     assert again.is_file()
+    review = tmp_path / "review.mp4"
+    answer = blender.run(*COMMAND, "overlay", blend.with_suffix(""), review)
+    assert answer.returncode == 0, answer.stdout
+    assert review.stat().st_size > 10_000
 
 
 def test_ctrl_c_cancels_the_job(blender: RealBlender, plate: Path, tmp_path: Path) -> None:

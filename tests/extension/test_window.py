@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from backend.locations import recent_shots_file
 from tests.backend.movies import write_images
@@ -74,6 +75,34 @@ def test_an_artist_drops_plates(blender: RealBlender, plate: Path, tmp_path: Pat
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"]) == ("", [])
+
+
+def test_an_artist_checks_a_track(blender: RealBlender, tmp_path: Path) -> None:
+    shot = solved_shot(tmp_path / "sh050")
+    told = blender.play("check.py", tmp_path, shot.path, seconds=LONGEST)
+    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    assert told["ok"], told.get("error", "") + told["log"][-3000:]
+    assert "Traceback" not in told["log"], told["log"]
+    assert (told["trouble"], told["touched"]) == ("", [])
+    assert told["gone"] == f"The shot folder {shot.path} is gone."
+    # With a software renderer, whose work is in it, on a machine that does other things too.
+    assert told["milliseconds"] < 12
+    off, on, moved, hung = (
+        cv2.imread(str(tmp_path / f"{name}.png")).astype(int)
+        for name in ("off", "on", "moved", "hung")
+    )
+    green, red = (0, 1), (0, 2)
+    assert _share(off, told["places"], green) < 0.1
+    assert _share(on, told["places"], green) > 0.95
+    assert _share(hung, told["hung_places"], green) > 0.95
+    assert _share(moved, told["moved_places"], red) > 0.9
+
+
+def _share(picture: np.ndarray, places: list[list[float]], channels: tuple[int, int]) -> float:
+    """Of the places in the middle, those where the second channel is far over the first."""
+    low, high = channels
+    seen = [picture[round(y), round(x)] for x, y in places if 340 < x < 980 and 240 < y < 590]
+    return float(np.mean([pixel[high] - pixel[low] > 90 > pixel[3 - high] for pixel in seen]))
 
 
 def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:

@@ -52,10 +52,10 @@ def doubled() -> list[str]:
 
 enabled = traces()
 assert len(enabled["panels"]) == 9, enabled
-assert len(enabled["operators"]) == 22, enabled
+assert len(enabled["operators"]) == 23, enabled
 assert len(enabled["groups"]) == 6, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
-assert len(enabled["handlers"]) == 3, enabled
+assert len(enabled["handlers"]) == 4, enabled
 assert len(enabled["menu"]) == 1, enabled
 for _ in range(3):
     addon_utils.disable(NAME)

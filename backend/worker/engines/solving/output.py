@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ....camera import Array, Integers, quaternions_from_rotations
 from ....reconstruction import CameraModel, Observations, Points, Reconstruction
-from ....tracks import UNUSED, Tracks
+from ....tracks import UNUSED, Tracks, point_ids
 from ...frame_files import read_colors
 from ...report import Report
 from .marks import Flags, Marks
@@ -67,7 +67,7 @@ def reconstruction(
         quaternions=quaternions_from_rotations(scene.rotation[placed]),
         translations=scene.translation[placed],
         points=Points(
-            ids=tracks.ids[chosen].astype(np.uint64) + np.uint64(1),
+            ids=point_ids(tracks.ids[chosen]),
             positions=scene.points[chosen, :3] / scene.points[chosen, 3:],
             colors=colors[chosen],
             errors=mean[chosen],

@@ -18,7 +18,7 @@ from ....errors import SolveError
 from ....plates import ranges
 from ....reconstruction import CameraModel, Observations, Points, Reconstruction
 from ....solve import Grade, Motion, Quality
-from ....tracks import UNUSED, Tracks
+from ....tracks import UNUSED, Tracks, point_ids
 from ...report import Report
 from ..diagnosis import fit_turn
 from .quality import coverage
@@ -126,7 +126,7 @@ class TripodSolve:
         lengths = np.bincount(self.marks.track, minlength=len(self.used))
         grey = np.full((len(self.used), 3), 128.0)
         points = Points(
-            ids=self.ids.astype(np.uint64) + np.uint64(1),
+            ids=point_ids(self.ids),
             positions=self.directions * DISTANCE,
             colors=np.asarray(grey if colors is None else colors).astype(np.uint8),
             errors=self.errors[self.used],
