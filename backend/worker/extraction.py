@@ -26,7 +26,7 @@ import imageio_ffmpeg
 
 from ..errors import OutputError, PlateError
 from ..plates import PlateSource
-from ..processes import run_child
+from ..processes import clean_environment, run_child
 from ..shot import FRAME_PATTERN, by_frame
 from .media import BOTTOM_FIRST, TOP_FIRST, Movie, Picture
 from .proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name, proxy_size
@@ -45,6 +45,10 @@ _SCALING = "bicubic+accurate_rnd+full_chroma_int"
 _RESIZING = "lanczos+accurate_rnd+full_chroma_int"
 _PARITIES = {TOP_FIRST: "tff", BOTTOM_FIRST: "bff"}
 _IMAGE_RATE = 25  # What ffmpeg gives images; a time of k/25 s stands for image k.
+_GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
+"""Makes the C library of Linux hand back the memory of every frame at once."""
+_LARGE = 3_000_000
+"""Pixels from which a few frames more on the way take more memory than they save time."""
 _MAY_BE_HALF_WRITTEN = 2
 _PATIENCE = 25.0
 """Seconds without a frame after which a plate counts as one that cannot be decoded."""
@@ -85,6 +89,10 @@ class Encoding:
     def deep(self) -> bool:
         """Whether the frames have 16 bits a channel."""
         return self.picture.depth > 8
+
+    @property
+    def large(self) -> bool:
+        return max(self.size[0] * self.size[1], self.picture.width * self.picture.height) > _LARGE
 
     def proxies(self, percent: int) -> Path:
         """Where Blender looks for the proxies of a clip that starts with `first`."""
@@ -180,7 +188,7 @@ def extract_movie(
     """
     with tempfile.TemporaryDirectory() as temporary:
         times = Path(temporary) / "times.txt"
-        both = _decoded(movie, stretch).split()
+        both = _decoded(movie, stretch, encoding).split()
         video = _deinterlaced(both[0], encoding)
         if encoding.rate is not None:
             video = video.filter("setpts", "PTS-STARTPTS").filter("fps", str(encoding.rate))
@@ -194,7 +202,9 @@ def extract_movie(
         outputs = _image_outputs(video, encoding, {"frames:v": len(encoding.numbers) - len(kept)})
         wanted: dict[str, Any] = {"stats_enc_pre": str(times), "stats_enc_pre_fmt": "{ptsi} {tbi}"}
         wanted |= {"frames:v": stretch.count}
-        outputs.append(ffmpeg.output(both[1], "-", format="null", fps_mode="passthrough", **wanted))
+        # Only the times are wanted: whole frames would wait in memory to be thrown away.
+        tiny = both[1].filter("scale", 16, 16, flags="neighbor")
+        outputs.append(ffmpeg.output(tiny, "-", format="null", fps_mode="passthrough", **wanted))
         _run(outputs, movie.path, encoding, len(kept), report)
         ticks = _ticks(times, movie.time_base)
     if movie.untimed:
@@ -202,17 +212,20 @@ def extract_movie(
     return _what_is_there(encoding, ticks)
 
 
-def _decoded(movie: Movie, stretch: Stretch) -> Any:
+def _decoded(movie: Movie, stretch: Stretch, encoding: Encoding) -> Any:
     """The stretch's frames; those before its keyframe are not even decoded where it has ticks."""
+    how: dict[str, Any] = {"copyts": None}
+    if encoding.large:
+        how["threads"] = max(1, thread_count() // 2)
     if stretch.ticks is None:
-        stream = ffmpeg.input(str(movie.path), copyts=None)["V:0"]
+        stream = ffmpeg.input(str(movie.path), **how)["V:0"]
         if movie.untimed:
             stream = stream.filter("setpts", f"round(N/({movie.rate}*TB))")
         if stretch.begin == 0 and stretch.end == movie.frame_count - 1:
             return stream.filter("null")
         return stream.filter("select", f"between(n,{stretch.begin},{stretch.end})")
-    near = {"ss": f"{stretch.seek:.3f}", "noaccurate_seek": None}
-    stream = ffmpeg.input(str(movie.path), copyts=None, **near)["V:0"]
+    how |= {"ss": f"{stretch.seek:.3f}", "noaccurate_seek": None}
+    stream = ffmpeg.input(str(movie.path), **how)["V:0"]
     first, last = stretch.ticks
     return stream.filter("select", f"between(pts,{first},{last})")
 
@@ -288,8 +301,12 @@ def _white(picture: Picture) -> int:
 
 def _image_outputs(video: Any, encoding: Encoding, limit: dict[str, int]) -> list[Any]:
     """The frames and their proxies: files are numbered by the times of what `video` shows."""
-    common = {"format": "image2", "fps_mode": "passthrough", "threads": thread_count()}
-    common |= {"frame_pts": 1, "enc_time_base": f"1:{_IMAGE_RATE}"} | limit
+    common: dict[str, Any] = {"format": "image2", "fps_mode": "passthrough", "frame_pts": 1}
+    common |= {"enc_time_base": f"1:{_IMAGE_RATE}", "threads": thread_count()} | limit
+    few = {"threads": 1}
+    if encoding.large:
+        # One core is busy with decoding and scaling; every further thread holds two frames.
+        common |= {"threads": max(1, thread_count() - 1), "thread_queue_size": 1}
     rgb = _in_rgb(video, encoding)
     frames = _pattern(encoding.folder, _FRAME_FILE)
     if not encoding.percents:
@@ -300,7 +317,7 @@ def _image_outputs(video: Any, encoding: Encoding, limit: dict[str, int]) -> lis
     for percent, proxy in zip(encoding.percents, _proxied(small, encoding), strict=True):
         encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
         files = _pattern(encoding.proxies(percent), _PROXY_FILE)
-        outputs.append(ffmpeg.output(proxy, files, **common, **_JPEG))
+        outputs.append(ffmpeg.output(proxy, files, **(common | few), **_JPEG))
     return outputs
 
 
@@ -346,7 +363,7 @@ def _run(outputs: list[Any], plate: Path, encoding: Encoding, kept: int, report:
     count = len(encoding.numbers)
     report.progress(kept, count, "frames")
     listener = _Listener(plate, encoding, kept, report)
-    status = run_child(_command(outputs), listener)
+    status = run_child(_command(outputs), listener, clean_environment() | _GIVE_BACK)
     report.check()  # A signal to the group stops ffmpeg too, which is no fault of the plate.
     _check_result(status, "\n".join(listener.last_words), plate, encoding)
     report.progress(count, count, "frames")

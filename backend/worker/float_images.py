@@ -19,13 +19,15 @@ import OpenImageIO as oiio
 
 from ..errors import OutputError, PlateError
 from ..shot import FRAME_PATTERN
-from .colors import Pixels, View
+from .colors import View
 from .extraction import Encoding, Extraction, thread_count
 from .proxy_layout import proxy_size
 from .report import Report
 
 JPEG_QUALITY = 92
 _PNG_LEVEL = 1
+_BAND = 128
+"""Lines that are turned into what a screen shows at a time."""
 _BEAUTY = ("rgba", "rgb", "beauty", "combined", "c", "color", "main", "")
 """Names of the part or layer that is the picture, the likeliest first."""
 
@@ -65,10 +67,9 @@ def _count(ended: set[Future[None]], done: int, total: int, report: Report) -> i
 
 
 def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> None:
-    shown: Any = view(read_beauty(file))
-    if (shown.shape[1], shown.shape[0]) != encoding.size:
-        shown = cv2.resize(shown, encoding.size, interpolation=cv2.INTER_AREA)
-    frame = (np.clip(shown[..., ::-1], 0.0, 1.0) * 65535 + 0.5).astype(np.uint16)
+    frame: Any = read_shown(file, view)
+    if (frame.shape[1], frame.shape[0]) != encoding.size:
+        frame = cv2.resize(frame, encoding.size, interpolation=cv2.INTER_AREA)
     small: Any = (frame >> 8).astype(np.uint8)
     for percent in encoding.percents:
         small = cv2.resize(small, proxy_size(encoding.size, percent), interpolation=cv2.INTER_AREA)
@@ -91,8 +92,9 @@ def _write(path: Path, image: Any, settings: Sequence[int]) -> None:
         raise OutputError(f"{path} could not be written: {error.strerror}.") from error
 
 
-def read_beauty(file: Path) -> Pixels:
-    """(height, width, 3) the picture's red, green and blue light. Raises PlateError."""
+def read_shown(file: Path, view: View) -> Any:
+    """(height, width, 3) uint16, blue first: the picture as a screen shows it, its data window laid
+    into its display window. Raises PlateError, naming an image that cannot be read."""
     opened: Any = oiio.ImageInput.open(str(file))
     if opened is None:
         oiio.geterror()
@@ -100,14 +102,33 @@ def read_beauty(file: Path) -> Pixels:
     try:
         part, channels = _beauty(opened, file)
         first, last = min(channels), max(channels) + 1
-        pixels = opened.read_image(part, 0, first, last, oiio.FLOAT)
         spec = opened.spec(part)
+        # Half floats stay what they are until they are shown: they take half the memory.
+        kind = oiio.HALF if spec.format.basetype == oiio.HALF else oiio.FLOAT
+        pixels = opened.read_image(part, 0, first, last, kind)
     finally:
         opened.close()
     if pixels is None:
         raise PlateError(f"{file} is damaged. Replace it, or remove it to leave a hole.")
-    chosen = np.asarray(pixels, np.float32)[..., [channel - first for channel in channels]]
-    return _in_display_window(np.ascontiguousarray(chosen), spec)
+    order = [channel - first for channel in channels]
+    shown = np.zeros((spec.full_height or spec.height, spec.full_width or spec.width, 3), np.uint16)
+    _lay(np.asarray(pixels), order, view, spec, shown)
+    return shown
+
+
+def _lay(pixels: Any, order: Sequence[int], view: View, spec: Any, shown: Any) -> None:
+    """Shows the pixels in bands, where they lie in the display window."""
+    height, width = shown.shape[:2]
+    left, top = spec.x - spec.full_x, spec.y - spec.full_y
+    x0, x1 = max(left, 0), min(left + spec.width, width)
+    y0, y1 = max(top, 0), min(top + spec.height, height)
+    if x1 <= x0:
+        return
+    for begin in range(y0, y1, _BAND):
+        end = min(begin + _BAND, y1)
+        band = pixels[begin - top : end - top, x0 - left : x1 - left]
+        seen = view(np.ascontiguousarray(band[..., order], np.float32))
+        shown[begin:end, x0:x1] = (seen[..., ::-1] * 65535 + 0.5).astype(np.uint16)
 
 
 def _beauty(opened: Any, file: Path) -> tuple[int, tuple[int, int, int]]:
@@ -151,17 +172,3 @@ def _letters(channel: str) -> tuple[str, ...]:
     if channel == "red":
         return ("red", "green", "blue")
     return ("y", "y", "y") if channel == "y" else ()
-
-
-def _in_display_window(pixels: Pixels, spec: Any) -> Pixels:
-    """The pixels of the display window; black where the data window does not reach."""
-    width, height = spec.full_width or spec.width, spec.full_height or spec.height
-    left, top = spec.x - spec.full_x, spec.y - spec.full_y
-    if (left, top, width, height) == (0, 0, spec.width, spec.height):
-        return pixels
-    shown: Pixels = np.zeros((height, width, 3), np.float32)
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + spec.width, width), min(top + spec.height, height)
-    if x1 > x0 and y1 > y0:
-        shown[y0:y1, x0:x1] = pixels[y0 - top : y1 - top, x0 - left : x1 - left]
-    return shown

@@ -39,7 +39,8 @@ def _rgb(folder: Path, bits: int) -> dict[str, Any]:
     planes = [wanted[..., channel] for channel in (1, 2, 0)]
     pixels = "gbrp" if bits == 8 else f"gbrp{bits}le"
     found = _through(folder, planes, pixels, bits, ("-c:v", "ffv1"))
-    return _figure(f"{bits}-bit RGB", found, wanted / top, top, 0.01, "FFV1 in Matroska")
+    exact = np.rint(found * top) / top
+    return _figure(f"{bits}-bit RGB", exact, wanted / top, top, 1e-6, "FFV1 in Matroska")
 
 
 def _ycbcr(
