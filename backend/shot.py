@@ -5,6 +5,8 @@
     source/frames/frame_0001.png      the plate's frames, under the plate's own numbers
     source/frames/BL_proxy/...        proxies in Blender's own layout
     roto/mask/frame_0001.png          masks: white = selected
+    roto/<label>/, matte/<label>/     mattes, plate size
+    cleanplate/frame_0001.png         the plate without what the mattes select
     colmap/sparse/0/                  the solved model, as COLMAP stores it
     colmap/tracks.npz                 the 2-D tracks that the solve is made from
     tracks/edits.json                 what the artist changed of them
@@ -21,6 +23,7 @@
     camera/stmap_{undistort,distort}.exr
     camera/undistorted/frame_0001.png the undistorted plate
     camera/undistorted/stmaps/...     maps for each frame, where the lens zooms
+    proxies/<folder>/...              proxies of any other folder of images, in Blender's layout
     scene/shot.blend                  the scene that Blender built
     logs/                             one log a job
     <output>/stage.json               how that output was made (see outputs.py)
@@ -57,7 +60,8 @@ class Plate:
     `frames` are the plate frame numbers that exist, ascending; `source_indices` (0-based position
     in the movie or sequence) and `times` (seconds from the first frame) run along with them.
     `fps` is exact. `pixel_aspect` is width over height of a pixel. `focal_hint` is the focal length
-    in px that the source's metadata names, 0 when it names none.
+    in px that the source's metadata names, 0 when it names none. `cut` is the first and last frame
+    number between the handles, None where there are no handles.
     """
 
     source: str
@@ -71,6 +75,12 @@ class Plate:
     pixel_aspect: Fraction = Fraction(1)
     missing: tuple[int, ...] = ()
     focal_hint: float = 0.0
+    cut: tuple[int, int] | None = None
+
+    @property
+    def cut_range(self) -> tuple[int, int]:
+        """First and last frame of the shot as it is cut: of the plate without its handles."""
+        return self.cut or (self.first_frame, self.last_frame)
 
     @property
     def first_frame(self) -> int:
@@ -100,9 +110,17 @@ class Plate:
                 pixel_aspect=Fraction(data["pixel_aspect"]),
                 missing=tuple(int(number) for number in data["missing"]),
                 focal_hint=float(data.get("focal_hint", 0.0)),
+                cut=_cut(data.get("cut")),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise FormatError(f"shot.json is damaged: {error!r}.") from error
+
+
+def _cut(data: Any) -> tuple[int, int] | None:
+    if data is None:
+        return None
+    first, last = (int(number) for number in data)
+    return first, last
 
 
 @dataclass(frozen=True)
@@ -128,8 +146,22 @@ class Shot:
         return self.path / "source" / "frames"
 
     @property
+    def roto(self) -> Path:
+        """Holds a folder of mattes for each label."""
+        return self.path / "roto"
+
+    @property
     def masks(self) -> Path:
-        return self.path / "roto" / "mask"
+        return self.roto / "mask"
+
+    @property
+    def mattes(self) -> Path:
+        """Holds a folder of refined mattes for each label."""
+        return self.path / "matte"
+
+    @property
+    def clean_plate(self) -> Path:
+        return self.path / "cleanplate"
 
     @property
     def sparse(self) -> Path:
@@ -182,6 +214,11 @@ class Shot:
     @property
     def blend(self) -> Path:
         return self.path / "scene" / "shot.blend"
+
+    @property
+    def written_proxies(self) -> Path:
+        """Proxies of image folders, each under its folder's path in the shot."""
+        return self.path / "proxies"
 
     @property
     def logs(self) -> Path:
