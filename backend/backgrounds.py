@@ -6,13 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from .errors import FormatError
 from .outputs import lens_digest
 from .pictures import Kind, Pictures, find_pictures, plate_pictures
 from .proxies import PROXY_FOLDER, PROXY_PERCENTS, Made, Proxies
 from .reconstruction import CameraModel
 from .shot import Plate, Shot, read_json
-from .undistorted import UndistortedPlate
+from .undistorted import UndistortedPlate, pinhole_focal
 
 PLATE, UNDISTORTED = "plate", "undistorted"
 """Names of backgrounds: the plate as shot, and with its distortion taken out in place."""
@@ -27,7 +29,8 @@ class Background:
     lens      what is taken out of the images so that they fit the camera; None for nothing
     proxies   the folder that holds the proxies, None for Blender's own beside the images
     sizes     percents that there are right proxies of, undistorted where there is a `lens`
-    overscan  the size of an undistorted plate that reaches past the plate, None for the others
+    placement of what is not the plate's picture in the camera's frame: how many times as large as
+              it fits into the frame, and where its middle lies, in frames to the right and up
     """
 
     name: str
@@ -37,7 +40,7 @@ class Background:
     lens: CameraModel | None = None
     proxies: Path | None = None
     sizes: tuple[int, ...] = ()
-    overscan: UndistortedPlate | None = None
+    placement: tuple[float, float, float] | None = None
 
 
 def find_backgrounds(shot: Shot, plate: Plate) -> tuple[Background, ...]:
@@ -47,7 +50,8 @@ def find_backgrounds(shot: Shot, plate: Plate) -> tuple[Background, ...]:
     """
     if not shot.frame_file(plate.first_frame).is_file():
         return ()
-    lens = bending_lens(shot)
+    solved = _solved_lens(shot)
+    lens = None if solved is None or solved.is_pinhole else solved
     digest = lens_digest(shot) if lens else ""
     found = [_plate(shot, plate, PLATE, "Plate")]
     if lens is not None:
@@ -55,8 +59,8 @@ def find_backgrounds(shot: Shot, plate: Plate) -> tuple[Background, ...]:
     for pictures in find_pictures(shot):
         if pictures.kind is not Kind.OVERSCAN:
             found.append(_beside(shot, pictures, lens, digest))
-        elif (overscan := _overscan(shot)) is not None:
-            found.append(replace(_beside(shot, pictures), overscan=overscan))
+        elif (placement := _overscan(shot)) is not None:
+            found.append(replace(_beside(shot, pictures), placement=placement))
     return tuple(found)
 
 
@@ -105,19 +109,27 @@ def _are_right(directory: Path, pictures: Pictures, lens: str) -> bool:
     return made.images == pictures.digest()
 
 
-def _overscan(shot: Shot) -> UndistortedPlate | None:
-    """None where the undistorted plate is the plate itself."""
-    size = UndistortedPlate.load(shot.undistorted_file)
-    return None if size.is_plate else size
+def _overscan(shot: Shot) -> tuple[float, float, float] | None:
+    """Where the undistorted plate lies; None where it is the plate itself."""
+    size, lens = UndistortedPlate.load(shot.undistorted_file), _solved_lens(shot)
+    return None if size.is_plate or lens is None else placement(size, lens)
 
 
-def bending_lens(shot: Shot) -> CameraModel | None:
-    """The solved lens, None where it bends nothing or is not known. Raises FormatError."""
+def placement(size: UndistortedPlate, lens: CameraModel) -> tuple[float, float, float]:
+    """Scale and offsets that put an undistorted plate where the camera of the plate sees it."""
+    (fx, fy), (cx, cy) = lens.focal, lens.center
+    focal = float(pinhole_focal(np.array(lens.focal)))
+    across = size.width * fx / focal / lens.width
+    down = size.height * fy / focal / lens.height
+    return max(across, down), cx / lens.width - 0.5, 0.5 - cy / lens.height
+
+
+def _solved_lens(shot: Shot) -> CameraModel | None:
+    """Raises FormatError."""
     file = shot.camera / "intrinsics.json"
     if not file.is_file():
         return None
     try:
-        lens = CameraModel.from_json(read_json(file))
+        return CameraModel.from_json(read_json(file))
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{file} is damaged: {error!r}.") from error
-    return None if lens.is_pinhole else lens
