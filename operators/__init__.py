@@ -8,5 +8,9 @@ in one session: they hold no state and no reference to the monitor.
 import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
-    __package__, ("monitor", "job", "environment", "camera", "tracks", "survey", "export", "cli")
+    __package__,
+    (
+        *("monitor", "job", "environment", "camera", "background", "tracks", "survey", "export"),
+        "cli",
+    ),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import outputs
+from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
 from ..backend.errors import FormatError, Remedy, ShotGopherError, UsageError
 from ..backend.jobs import Job, JobState, Snapshot
@@ -102,6 +103,7 @@ class ShotView:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
+    backgrounds: tuple[Background, ...] = ()
     warnings: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -140,6 +142,7 @@ class OnDisk:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
+    backgrounds: tuple[Background, ...] = ()
     jobs: tuple[Job, ...] = ()
 
 
@@ -168,6 +171,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
+        backgrounds=_backgrounds(shot),
         jobs=tuple(mine),
     )
 
@@ -202,6 +206,13 @@ def _plate_lines(shot: Shot) -> tuple[str, ...]:
         f"{plate.width} x {plate.height} px, {rate(plate.fps)} fps",
     ]
     return (*lines, *_missing_frames(plate))
+
+
+def _backgrounds(shot: Shot) -> tuple[Background, ...]:
+    try:
+        return find_backgrounds(shot, shot.load_plate())
+    except (ShotGopherError, OSError):
+        return ()
 
 
 def _missing_frames(plate: Plate) -> list[str]:
@@ -339,6 +350,7 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str], pace: Pace) 
         solve=disk.solve,
         scene=disk.scene,
         contact_sheet=disk.contact_sheet,
+        backgrounds=disk.backgrounds,
         warnings=tuple(dict.fromkeys((*disk.solve.warnings, *told))),
     )
 

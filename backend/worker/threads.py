@@ -30,4 +30,3 @@ def threads(
             yield (future.result() for future in as_completed(futures))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-

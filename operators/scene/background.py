@@ -104,6 +104,23 @@ def chosen(data: bpy.types.Camera, backgrounds: Sequence[Background]) -> Backgro
     return next((each for each in backgrounds if each.name == name), default_of(backgrounds))
 
 
+def choose(data: bpy.types.Camera, background: Background) -> None:
+    """The artist wants to see it, now and after the next import."""
+    data[NAME] = background.name
+    data.show_background_images = True
+    for image in data.background_images:
+        if image.clip is not None and image.clip.get(parts.ROLE) in _ROLES:
+            image.show_background_image = True
+
+
+def shown_name(scene: bpy.types.Scene) -> str:
+    """The name of what stands behind the scene's camera, "" where that is not ours."""
+    camera = scene.camera
+    images = camera.data.background_images if camera and camera.type == "CAMERA" else ()
+    names = (str(image.clip.get(NAME, "")) for image in images if image.clip is not None)
+    return next((name for name in names if name), "")
+
+
 def shown_in(data: bpy.types.Camera, source: str) -> bpy.types.CameraBackgroundImage | None:
     """The camera's background image that shows the shot at `source`."""
     return next(

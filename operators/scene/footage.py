@@ -115,4 +115,3 @@ def read_shot(shot: Shot) -> Footage:
 def _undistorted(shot: Shot) -> UndistortedPlate | None:
     file = shot.undistorted_file
     return UndistortedPlate.load(file) if file.is_file() else None
-

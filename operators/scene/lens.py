@@ -11,7 +11,6 @@ from ...backend.camera import DEFAULT_SENSOR_WIDTH
 from ...backend.reconstruction import CameraModel
 from .footage import Footage
 
-
 _PARAMETERS = (
     *("k1", "k2", "k3"),
     *(f"brown_{name}" for name in ("k1", "k2", "k3", "k4", "p1", "p2")),

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 
 from ...backend.errors import FormatError
-from . import background, parts
+from . import background
 from .background import AUTO
 from .camera import pixel_aspect
 from .footage import Footage

@@ -128,9 +128,7 @@ _RANGE = "shot_gopher_range"
 """Custom property of the shot's collection: the frame range that the scene was given."""
 
 
-def _set_range(
-    scene: bpy.types.Scene, footage: Footage, collection: bpy.types.Collection
-) -> None:
+def _set_range(scene: bpy.types.Scene, footage: Footage, collection: bpy.types.Collection) -> None:
     """The frames between the handles; camera and plate have the handles as well.
 
     A range that the artist has changed since the last import stays.

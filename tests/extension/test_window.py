@@ -6,12 +6,9 @@ With SHOT_GOPHER_PICTURES=DIR the pictures of the sidebar are kept there; docs/i
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
-import cv2
-
+from .pictures import keep_pictures
 from .real_blender import RealBlender
 from .solved_shot import solved_shot
 
@@ -23,7 +20,7 @@ def test_an_artist_tracks_a_shot(
     blender: RealBlender, plate: Path, still_plate: Path, tmp_path: Path
 ) -> None:
     told = blender.play("artist.py", tmp_path, plate, still_plate, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert told["trouble"] == ""
@@ -52,21 +49,10 @@ def test_a_job_outlives_a_blender_that_dies(
 def test_an_artist_refines_a_solve(blender: RealBlender, tmp_path: Path) -> None:
     shot = solved_shot(tmp_path / "sh040")
     told = blender.play("refine.py", tmp_path, shot.path, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"]) == ("", [])
     assert told["refined"] == ["DONE", ""]
     clip_panels = {"SHOTGOPHER_PT_refine_clip", "SHOTGOPHER_PT_survey_clip"}
     assert clip_panels <= set(told["draws"]), told["draws"]
-
-
-def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:
-    target = os.environ.get("SHOT_GOPHER_PICTURES")
-    if not target:
-        return
-    for name, (left, top, width, height) in boxes.items():
-        whole = cv2.imread(str(folder / f"{name}.png"))
-        cv2.imwrite(str(Path(target) / f"{version}_{name}_whole.png"), whole)
-        cropped = whole[top : top + height, left : left + width]
-        cv2.imwrite(str(Path(target) / f"{version}_{name}.png"), cropped)
