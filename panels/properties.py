@@ -122,9 +122,12 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         description="Size in which the plate and everything else behind the camera is shown. "
         "Smaller ones scrub faster; one that was not written becomes one that was",
         items=[
-            (AUTO, "Automatic", "As large as scrubs smoothly"),
-            *((str(each), f"{each} %", f"{each} % of the plate's size") for each in PROXY_PERCENTS),
-            (FULL, "Off", "The images themselves, which scrub slowly"),
+            (AUTO, "Automatic Size", "Proxies as large as scrubs smoothly"),
+            *(
+                (str(each), f"{each} % Proxies", f"Proxies of {each} % of the plate's size")
+                for each in PROXY_PERCENTS
+            ),
+            (FULL, "No Proxies", "The images themselves, which scrub slowly"),
         ],
         default=AUTO,
         update=_proxy_size_changed,
