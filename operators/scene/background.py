@@ -23,6 +23,8 @@ from .lens import blender_distortion, copy_lens
 NAME = "shot_gopher_background"
 """Custom property: of a clip, which background it shows; of a camera, which the artist chose."""
 _ROLES = (parts.Role.PLATE.value, parts.Role.BACKGROUND.value)
+_BUILT = tuple(f"build{end}_{size}" for end in ("", "_undistorted") for size in PROXY_PERCENTS)
+"""What Blender would build again when the artist asks for it: what is there."""
 AUTO, FULL = "AUTO", "FULL"
 """Proxy sizes beside the percents: one that scrubs well, and no proxies."""
 
@@ -78,8 +80,9 @@ def _use_proxies(clip: bpy.types.MovieClip, background: Background) -> None:
     if bpy.path.abspath(clip.proxy.directory) != folder:
         clip.proxy.directory = folder
     ending = "_undistorted" if background.lens is not None else ""
-    for percent in PROXY_PERCENTS:
-        setattr(clip.proxy, f"build{ending}_{percent}", percent in background.sizes)
+    there = {f"build{ending}_{percent}" for percent in background.sizes}
+    for name in _BUILT:
+        setattr(clip.proxy, name, name in there)
     if clip.use_proxy != bool(background.sizes):
         clip.use_proxy = bool(background.sizes)
 

@@ -53,6 +53,13 @@ def middle(kind: str) -> list[int]:
     return [pane.x + pane.width // 2, window.height - pane.y - pane.height // 2]
 
 
+def view_box() -> list[int]:
+    """Where the camera view is in a picture of the window, without tools, gizmos and sidebar."""
+    pane, window = region("WINDOW", area()), bpy.context.window_manager.windows[0]
+    top = window.height - pane.y - pane.height
+    return [pane.x + 100, top + 100, pane.width - 500, pane.height - 150]
+
+
 def take(name: str, kind: str) -> Iterator[Step]:
     area(kind).tag_redraw()
     yield 0.5
@@ -126,6 +133,12 @@ def scenario() -> Iterator[Step]:
     told["first"] = scene().camera.data.background_images[0].clip["shot_gopher_background"]
     look_through_the_camera()
     yield from show_each_in_every_size("VIEW_3D", ["plate", "undistorted", "roto/actor"])
+    told["view"] = view_box()
+    with in_window("WINDOW"):
+        bpy.ops.shot_gopher.background_show(source="camera/undistorted")
+    yield from take("VIEW_3D_camera-undistorted_FULL", "VIEW_3D")
+    with in_window("WINDOW"):
+        bpy.ops.shot_gopher.background_show(source="roto/actor")
     bpy.context.preferences.view.ui_scale = 0.7
     yield 1.0
     picture(folder / "behind.png")
