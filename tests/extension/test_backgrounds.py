@@ -23,7 +23,7 @@ from .real_blender import RealBlender
 from .solved_shot import solved_shot
 
 FRAMES = 24
-DOT = (350.0, 75.0)
+DOT = (110.0, 75.0)
 """Px of the plate without its distortion."""
 Color = tuple[int, int, int]
 COLORS = {

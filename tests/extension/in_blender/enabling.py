@@ -53,7 +53,7 @@ def doubled() -> list[str]:
 enabled = traces()
 assert len(enabled["panels"]) == 7, enabled
 assert len(enabled["operators"]) == 18, enabled
-assert len(enabled["groups"]) == 6, enabled
+assert len(enabled["groups"]) == 7, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 3, enabled
 assert len(enabled["menu"]) == 1, enabled
