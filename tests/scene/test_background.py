@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,15 @@ import numpy as np
 import pytest
 from shot_gopher.backend.outputs import lens_digest
 from shot_gopher.backend.pictures import find_pictures
+from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.proxies import Made
 from shot_gopher.backend.reconstruction import CameraModel
 from shot_gopher.backend.shot import FRAME_PATTERN, Shot, write_json
+from shot_gopher.operators.monitor import monitor
 from shot_gopher.operators.scene.shot import import_shot
 
 from .shots import arc, make_shot, resolved_with, write_png
+from .test_addon import STARTED, write_job
 
 BENT = CameraModel("SIMPLE_RADIAL", 64, 36, (50, 32, 18, -0.1))
 FIRST = 1001
@@ -210,6 +215,34 @@ def test_overscan_is_put_around_the_frame_and_taken_away_again(shot: Shot) -> No
     shown().scale = 2
     show("plate")
     assert shown().scale == 2, "what the artist set is gone"
+
+
+def test_proxies_that_have_just_been_written_are_used_at_once(shot: Shot, tmp_path: Path) -> None:
+    show("roto/actor")
+    folder = tmp_path / "home" / "jobs" / "1"
+    status = {"event": "status", "text": "Writing proxies"}
+    write_job(folder.parent, shot.path, folder.name, [STARTED, status])
+    request = json.loads((folder / "request.json").read_text())
+    request["stages"] = [{"name": "proxies", "options": {}}]
+    (folder / "request.json").write_text(json.dumps(request))
+    worker = FileLock(folder / "worker.lock")
+    assert worker.acquire()
+    monitor.refresh_soon()
+    _tick_until(lambda: monitor.active_jobs)
+    write_matte_proxies(shot)
+    with (folder / "events.jsonl").open("a") as events:
+        events.write(json.dumps({"seq": 3, "time": 2.0, "stage": "", "event": "finished"}) + "\n")
+    worker.release()
+    _tick_until(lambda: shown().clip_user.proxy_render_size == "PROXY_100")
+
+
+def _tick_until(reached: Callable[[], object]) -> None:
+    """Timers do not run without a window's loop."""
+    end = time.monotonic() + 10
+    while not reached():
+        assert time.monotonic() < end
+        monitor.tick()
+        time.sleep(0.01)
 
 
 # The scene's range
