@@ -51,8 +51,8 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 7, enabled
-assert len(enabled["operators"]) == 18, enabled
+assert len(enabled["panels"]) == 8, enabled
+assert len(enabled["operators"]) == 20, enabled
 assert len(enabled["groups"]) == 7, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 3, enabled
