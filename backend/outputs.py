@@ -26,6 +26,7 @@ from typing import Any
 
 from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_error
 from .options import from_mapping, lasting
+from .pictures import pictures_digest
 from .plates import plate_fingerprint
 from .shot import Shot, read_json, write_json
 from .stages import STAGES, Stage
@@ -94,7 +95,25 @@ def masks_digest(shot: Shot) -> str:
     return hashlib.sha256(json.dumps(file_fingerprint(shot.masks)).encode()).hexdigest()
 
 
-_READ: Mapping[str, Callable[[Shot], str]] = {"camera": camera_digest, "masks": masks_digest}
+def lens_digest(shot: Shot) -> str:
+    """Tells one solved lens, zooms included, from every other; "" without a camera.
+
+    A survey moves the camera and leaves the lens as it is.
+    """
+    try:
+        lens = read_json(shot.camera / "intrinsics.json")
+        zoom = read_json(shot.camera / "extrinsics.json").get("focal_px")
+    except FormatError:
+        return ""
+    return hashlib.sha256(json.dumps([lens, zoom]).encode()).hexdigest()
+
+
+_READ: Mapping[str, Callable[[Shot], str]] = {
+    "camera": camera_digest,
+    "lens": lens_digest,
+    "masks": masks_digest,
+    "pictures": pictures_digest,
+}
 """What `Stage.reads` may name."""
 
 

@@ -5,6 +5,8 @@
     source/frames/frame_0001.png      the plate's frames, under the plate's own numbers
     source/frames/BL_proxy/...        proxies in Blender's own layout
     roto/mask/frame_0001.png          masks: white = selected
+    roto/<label>/, matte/<label>/     mattes, plate size
+    cleanplate/frame_0001.png         the plate without what the mattes select
     colmap/sparse/0/                  the solved model, as COLMAP stores it
     colmap/tracks.npz                 the 2-D tracks that the solve is made from
     tracks/edits.json                 what the artist changed of them
@@ -21,6 +23,7 @@
     camera/stmap_{undistort,distort}.exr
     camera/undistorted/frame_0001.png the undistorted plate
     camera/undistorted/stmaps/...     maps for each frame, where the lens zooms
+    proxies/<folder>/...              proxies of any other folder of images, in Blender's layout
     scene/shot.blend                  the scene that Blender built
     logs/                             one log a job
     <output>/stage.json               how that output was made (see outputs.py)
@@ -172,8 +175,22 @@ class Shot:
         return self.path / "source" / "frames"
 
     @property
+    def roto(self) -> Path:
+        """Holds a folder of mattes for each label."""
+        return self.path / "roto"
+
+    @property
     def masks(self) -> Path:
-        return self.path / "roto" / "mask"
+        return self.roto / "mask"
+
+    @property
+    def mattes(self) -> Path:
+        """Holds a folder of refined mattes for each label."""
+        return self.path / "matte"
+
+    @property
+    def clean_plate(self) -> Path:
+        return self.path / "cleanplate"
 
     @property
     def sparse(self) -> Path:
@@ -226,6 +243,11 @@ class Shot:
     @property
     def blend(self) -> Path:
         return self.path / "scene" / "shot.blend"
+
+    @property
+    def written_proxies(self) -> Path:
+        """Proxies of image folders, each under its folder's path in the shot."""
+        return self.path / "proxies"
 
     @property
     def logs(self) -> Path:

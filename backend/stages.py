@@ -255,6 +255,11 @@ class UndistortOptions:
 
 
 @dataclass(frozen=True)
+class ProxiesOptions:
+    """How proxies are written: there is nothing to choose."""
+
+
+@dataclass(frozen=True)
 class SceneOptions:
     """What Blender writes from the results."""
 
@@ -272,8 +277,8 @@ class SceneOptions:
 class Stage:
     """One entry of the table.
 
-    `needs` are stages that must have run before, `reads` ("camera", "masks") is what counts by its
-    content as well (see `outputs.inputs_of`). `makes` are folders of the shot that the stage
+    `needs` are stages that must have run before, `reads` ("camera", "masks" ...) is what counts by
+    its content as well (see `outputs.inputs_of`). `makes` are folders of the shot that the stage
     replaces as one, the first of which holds its `stage.json`. `version` goes up when the same
     options on the same input would now give another result.
     """
@@ -319,6 +324,15 @@ STAGES: dict[str, Stage] = {
             options=UndistortOptions,
             needs=("colmap",),
             makes=("camera/undistorted",),
+        ),
+        Stage(
+            name="proxies",
+            title="Write Proxies",
+            summary="Write proxies of mattes, clean plate and undistorted plate for scrubbing",
+            options=ProxiesOptions,
+            needs=("ingest",),
+            makes=("proxies",),
+            reads=("lens", "pictures"),
         ),
         Stage(
             name="scene",

@@ -15,6 +15,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "plate",
         "environment",
         "camera",
+        "background",
         "tracks",
         "survey",
         "check",

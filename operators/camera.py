@@ -27,6 +27,11 @@ def _import(operator: bpy.types.Operator, build: Callable[[], scene_shot.ImportR
     return {"FINISHED"}
 
 
+def _import_shot(context: bpy.types.Context, shot: Shot) -> scene_shot.ImportResult:
+    settings = context.scene.shot_gopher
+    return scene_shot.import_shot(context, shot, settings.most_tracks, settings.proxy_size)
+
+
 class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
     """Bring the tracked camera, the plate behind it and the solved points into this scene. What is
     there from an earlier import is updated in place"""
@@ -43,10 +48,9 @@ class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.shot_gopher
-        shot = Shot(Path(addon.absolute(settings.shot)))
+        shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
         survey.recover(shot)
-        result = _import(self, lambda: scene_shot.import_shot(context, shot, settings.most_tracks))
+        result = _import(self, lambda: _import_shot(context, shot))
         monitor.refresh_soon()
         return result
 

@@ -25,6 +25,7 @@ from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
 from .scene import stamp
+from .scene.background import shown_name
 from .view import (
     OnDisk,
     PlateFacts,
@@ -45,6 +46,9 @@ AFTER_FAILURE = 2.0
 SETTLING = (0.25, 1.0)
 """Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
 and a slow machine takes a while for that."""
+
+_IMPORTED = {"colmap", "undistort", "proxies"}
+"""Stages after which the scene is brought up to date."""
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +217,7 @@ class Monitor:
             changed |= job.snapshot != before
             if job.snapshot.stage != before.stage or not job.snapshot.state.active:
                 self._dirty = True
-            if job.snapshot.state is JobState.FINISHED and "colmap" in job.snapshot.stages:
+            if job.snapshot.state is JobState.FINISHED and _IMPORTED & {*job.snapshot.stages}:
                 self._to_import.append(job)
             if not job.snapshot.state.active:
                 self._canceling.discard(job.folder.name)
@@ -253,16 +257,22 @@ class Monitor:
         for job in self._to_import:
             for scene in _scenes_waiting_for(job):
                 self._import_into(scene)
+            for scene in _scenes_showing(job):
+                self._call(scene, "background_refresh")
         self._to_import.clear()
 
     def _import_into(self, scene: bpy.types.Scene) -> None:
-        window = _window_showing(scene)
         self._import_troubles.pop(scene.session_uid, None)
+        self._call(scene, "camera_import")
+
+    def _call(self, scene: bpy.types.Scene, operator: str) -> None:
+        """Calls an operator for a scene; what it reports as an error is shown in the panel."""
+        window = _window_showing(scene)
         try:
             with bpy.context.temp_override(
                 window=window, scene=scene, view_layer=_view_layer(window, scene)
             ):
-                bpy.ops.shot_gopher.camera_import("EXEC_DEFAULT", True)
+                getattr(bpy.ops.shot_gopher, operator)("EXEC_DEFAULT", True)
         except RuntimeError as error:
             # What the operator reported; Blender shows no popup for one that a timer has called.
             text = str(error).removeprefix("Error: ").strip()
@@ -284,7 +294,19 @@ def _scenes_waiting_for(job: Job) -> list[bpy.types.Scene]:
     return [
         scene
         for scene in bpy.data.scenes
-        if scene.shot_gopher.import_when_done
+        if "colmap" in job.snapshot.stages
+        and scene.shot_gopher.import_when_done
+        and jobs_of(addon.absolute(scene.shot_gopher.shot), [job])
+    ]
+
+
+def _scenes_showing(job: Job) -> list[bpy.types.Scene]:
+    """Those that show what other images or proxies have just been written of."""
+    return [
+        scene
+        for scene in bpy.data.scenes
+        if "colmap" not in job.snapshot.stages
+        and shown_name(scene)
         and jobs_of(addon.absolute(scene.shot_gopher.shot), [job])
     ]
 

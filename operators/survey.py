@@ -39,7 +39,8 @@ def _run(operator: bpy.types.Operator, context: bpy.types.Context, act: Act) -> 
             raise UsageError("Import the camera first: its points are not in this scene.")
         moved = act(shot, cloud)
         with selection.in_object_mode(context, cloud):
-            import_shot(context, shot, scene.shot_gopher.most_tracks)
+            settings = scene.shot_gopher
+            import_shot(context, shot, settings.most_tracks, settings.proxy_size)
             _keep_for_undo(operator)
     except ShotGopherError as error:
         operator.report({"ERROR"}, error.reason)

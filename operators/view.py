@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import outputs
+from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
 from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
@@ -106,6 +107,7 @@ class ShotView:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
+    backgrounds: tuple[Background, ...] = ()
     warnings: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -173,6 +175,7 @@ class OnDisk:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
+    backgrounds: tuple[Background, ...] = ()
     jobs: tuple[Job, ...] = ()
 
 
@@ -213,6 +216,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
+        backgrounds=_backgrounds(shot),
         jobs=tuple(mine),
     )
 
@@ -254,6 +258,13 @@ def _plate_lines(shot: Shot) -> tuple[str, ...]:
         f"{plate.width} x {plate.height} px, {rate_text(plate.fps)} fps",
     ]
     return (*lines, *missing_frames(plate.missing))
+
+
+def _backgrounds(shot: Shot) -> tuple[Background, ...]:
+    try:
+        return find_backgrounds(shot, shot.load_plate())
+    except (ShotGopherError, OSError):
+        return ()
 
 
 def _solve(shot: Shot) -> SolveView:
@@ -355,6 +366,7 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> ShotView:
         solve=disk.solve,
         scene=disk.scene,
         contact_sheet=disk.contact_sheet,
+        backgrounds=disk.backgrounds,
         warnings=tuple(dict.fromkeys((*disk.solve.warnings, *told))),
     )
 

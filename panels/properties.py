@@ -11,11 +11,13 @@ import bpy
 
 from ..backend.options import Choice, OptionSpec, setting_specs
 from ..backend.overlay import MOST, STRONGEST
+from ..backend.proxies import PROXY_PERCENTS
 from ..backend.stages import STAGES, Stage
 from ..backend.track_check import SLIP_FACTOR
 from ..operators import choosing
 from ..operators.check import redraw
 from ..operators.monitor import monitor
+from ..operators.scene.background import AUTO, FULL, use_size_everywhere
 from ..operators.scene.markers import MOST_TRACKS
 
 # From Blender 4.5 on a path property says whether it understands "//"; before, none could say so.
@@ -39,6 +41,10 @@ def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -
         )
         group.shot = group.suggested_shot
     _changed(group, context)
+
+
+def _proxy_size_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    use_size_everywhere(group.proxy_size)
 
 
 def _property(spec: OptionSpec) -> Any:
@@ -119,6 +125,27 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         default=MOST_TRACKS,
         min=0,
         soft_max=5000,
+    )
+    proxy_size: bpy.props.EnumProperty(
+        name="Proxies",
+        description="Size in which the plate and everything else behind the camera is shown. "
+        "Smaller ones scrub faster; one that was not written becomes one that was",
+        items=[
+            (AUTO, "Automatic Size", "Proxies as large as scrubs smoothly"),
+            *(
+                (str(each), f"{each} % Proxies", f"Proxies of {each} % of the plate's size")
+                for each in PROXY_PERCENTS
+            ),
+            (FULL, "No Proxies", "The images themselves, which scrub slowly"),
+        ],
+        default=AUTO,
+        update=_proxy_size_changed,
+    )
+    editor_follows: bpy.props.BoolProperty(
+        name="Clip Editor Too",
+        description="Show the same in the movie clip editors that show this shot. The solve's "
+        "tracks are in the plate's own clip",
+        default=False,
     )
     distance: bpy.props.FloatProperty(
         name="Distance",

@@ -4,8 +4,10 @@
 import bpy
 
 from ..backend.solve import Grade
+from ..backend.stages import STAGES
 from ..operators.check import checker, shots_camera
 from ..operators.monitor import monitor
+from ..operators.scene.background import shown_name
 from ..operators.view import SceneState, ShotView, SolveView
 from . import pieces
 
@@ -37,6 +39,7 @@ class SHOTGOPHER_PT_results(pieces.ShotGopherPanel, bpy.types.Panel):
             pieces.sentence(alert, context, view.trouble, "ERROR")
         _draw_import(layout, context, view)
         _draw_check(layout, context)
+        _draw_background(layout, context, view)
         column = layout.column(align=True)
         column.operator("shot_gopher.camera_export", icon="EXPORT")
         column.operator("shot_gopher.colmap_import", icon="IMPORT")
@@ -85,6 +88,43 @@ def _draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         layout.operator("view3d.view_camera", icon="CAMERA_DATA")
 
 
+def _draw_background(
+    layout: bpy.types.UILayout, context: bpy.types.Context, view: ShotView
+) -> None:
+    """What stands behind the camera; nothing as long as the shot is not in the scene."""
+    name = shown_name(context.scene)
+    shown = next((each for each in view.backgrounds if each.name == name), None)
+    if shown is None:
+        return
+    column = layout.column(align=True)
+    column.label(text="Behind Camera")
+    column.menu(SHOTGOPHER_MT_background.__name__, text=shown.label, icon="IMAGE_BACKGROUND")
+    row = column.row(align=True)
+    row.prop(context.scene.shot_gopher, "proxy_size", text="")
+    row.prop(context.scene.shot_gopher, "editor_follows", toggle=True)
+    if not shown.sizes:
+        text = "There are no proxies of it yet: images of full size are shown, which scrub slowly."
+        pieces.sentence(layout, context, text, "INFO")
+    if not all(each.sizes for each in view.backgrounds) and not view.busy:
+        stage = STAGES["proxies"]
+        layout.operator(
+            "shot_gopher.stage_run", text=stage.title, icon="RENDERLAYERS"
+        ).stage = stage.name
+
+
+class SHOTGOPHER_MT_background(bpy.types.Menu):
+    bl_label = "Behind Camera"
+    bl_description = "What is shown behind the camera"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        now = shown_name(context.scene)
+        for each in monitor.view(context.scene).backgrounds:
+            icon = "RADIOBUT_ON" if each.name == now else "RADIOBUT_OFF"
+            self.layout.operator(
+                "shot_gopher.background_show", text=each.label, icon=icon
+            ).source = each.name
+
+
 def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:
     if view.solve.plot:
         pieces.open_path(column, "Solve Plot", view.solve.plot, "GRAPH")
@@ -92,4 +132,6 @@ def _draw_files(column: bpy.types.UILayout, view: ShotView) -> None:
         pieces.open_path(column, "Contact Sheet", view.contact_sheet, "IMAGE_DATA")
 
 
-register, unregister = bpy.utils.register_classes_factory((SHOTGOPHER_PT_results,))
+register, unregister = bpy.utils.register_classes_factory(
+    (SHOTGOPHER_MT_background, SHOTGOPHER_PT_results)
+)

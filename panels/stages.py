@@ -5,6 +5,7 @@ import bpy
 
 from ..backend.stages import STAGES
 from ..operators.monitor import monitor
+from ..operators.view import ShotView, StageState
 from . import pieces
 from .stage import draw_stage
 
@@ -21,10 +22,19 @@ class SHOTGOPHER_PT_stages(pieces.ShotGopherPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         view = monitor.view(context.scene)
         for stage in STAGES.values():
-            if stage.name not in ELSEWHERE:
+            if stage.name not in ELSEWHERE and not _has_nothing_to_do(stage.name, view):
                 draw_stage(self.layout.box(), context, stage, view.stages[stage.name])
         for warning in view.warnings:
             pieces.sentence(self.layout, context, warning, "ERROR")
+
+
+def _has_nothing_to_do(stage: str, view: ShotView) -> bool:
+    """The plate comes with its proxies: before there is anything else, none are to be written."""
+    return (
+        stage == "proxies"
+        and view.stages[stage].state is StageState.MISSING
+        and all(each.sizes for each in view.backgrounds)
+    )
 
 
 register, unregister = bpy.utils.register_classes_factory((SHOTGOPHER_PT_stages,))

@@ -27,9 +27,9 @@ import imageio_ffmpeg
 from ..errors import OutputError, PlateError
 from ..plates import PlateSource
 from ..processes import clean_environment, run_child
+from ..proxies import PROXY_FOLDER, PROXY_PERCENTS, Proxies, proxy_size
 from ..shot import FRAME_PATTERN, by_frame
 from .media import BOTTOM_FIRST, TOP_FIRST, Movie, Picture
-from .proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name, proxy_size
 from .report import Report
 
 _PROXY_FILE = "%08d.jpg"
@@ -94,12 +94,13 @@ class Encoding:
     def large(self) -> bool:
         return max(self.size[0] * self.size[1], self.picture.width * self.picture.height) > _LARGE
 
-    def proxies(self, percent: int) -> Path:
-        """Where Blender looks for the proxies of a clip that starts with `first`."""
-        return self.folder / proxy_folder(f"{FRAME_PATTERN.format(self.first)}.png", percent)
+    @property
+    def proxies(self) -> Proxies:
+        """Where Blender looks for those of a clip that starts with `first`."""
+        return Proxies(self.folder / PROXY_FOLDER, f"{FRAME_PATTERN.format(self.first)}.png")
 
     def proxy(self, number: int, percent: int) -> Path:
-        return self.proxies(percent) / proxy_name(number, self.first)
+        return self.proxies.file(percent, False, number - self.first + 1)
 
     def is_whole(self, number: int, frame: Path) -> bool:
         """Whether a frame and its proxies are there from their beginning to their end."""
@@ -275,11 +276,12 @@ def _in_rgb(video: Any, encoding: Encoding) -> Any:
 
 
 def _proxied(rgb: Any, encoding: Encoding) -> list[Any]:
-    """The proxies of the frames, in the order of their percents."""
+    """The proxies of the frames, the largest first."""
     if encoding.cube is not None:
         rgb = rgb.filter("lut3d", str(encoding.cube), interp="tetrahedral")
     found = []
-    for percent in encoding.percents:
+    # Each is made from the next larger one.
+    for percent in sorted(encoding.percents, reverse=True):
         width, height = proxy_size(encoding.size, percent)
         small = rgb.filter(
             "scale", width, height, flags="area", out_color_matrix="bt601", out_range="full"
@@ -314,9 +316,11 @@ def _image_outputs(video: Any, encoding: Encoding, limit: dict[str, int]) -> lis
     both = rgb.split()
     outputs = [ffmpeg.output(both[0], frames, **common, **_PNG)]
     small = both[1].filter("setpts", f"PTS-{encoding.first - 1}")
-    for percent, proxy in zip(encoding.percents, _proxied(small, encoding), strict=True):
-        encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
-        files = _pattern(encoding.proxies(percent), _PROXY_FILE)
+    sizes = sorted(encoding.percents, reverse=True)
+    for percent, proxy in zip(sizes, _proxied(small, encoding), strict=True):
+        folder = encoding.proxies.folder(percent, False)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _pattern(folder, _PROXY_FILE)
         outputs.append(ffmpeg.output(proxy, files, **(common | few), **_JPEG))
     return outputs
 

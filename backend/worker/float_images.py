@@ -7,9 +7,7 @@ the beauty is taken; its data window is laid into its display window.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,14 @@ import numpy as np
 import OpenImageIO as oiio
 
 from ..errors import OutputError, PlateError
+from ..formats.atomic import write_bytes
 from ..shot import FRAME_PATTERN
 from .colors import View
 from .extraction import Encoding, Extraction, thread_count
-from .proxy_layout import proxy_size
+from .proxies import encoded, scaled
 from .report import Report
+from .threads import threads
 
-JPEG_QUALITY = 92
 _PNG_LEVEL = 1
 _BAND = 128
 """Lines that are turned into what a screen shows at a time."""
@@ -40,30 +39,15 @@ def extract_light(
     Raises PlateError, naming an image that cannot be read, and OutputError.
     """
     for percent in encoding.percents:
-        encoding.proxies(percent).mkdir(parents=True, exist_ok=True)
-    total = len(encoding.numbers)
-    threads = max(1, thread_count())
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: set[Future[None]] = set()
-        try:
-            for number, file in files.items():
-                waiting.add(pool.submit(_write_frame, number, file, encoding, view))
-                if len(waiting) > threads:
-                    ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    done = _count(ended, done, total, report)
-            done = _count(waiting, done, total, report)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        encoding.proxies.folder(percent, False).mkdir(parents=True, exist_ok=True)
+
+    def write(number: int) -> None:
+        _write_frame(number, files[number], encoding, view)
+
+    with threads(write, files, most=thread_count()) as finished:
+        for count, _ in enumerate(finished, done + 1):
+            report.progress(count, len(encoding.numbers), "frames")
     return Extraction(encoding.numbers)
-
-
-def _count(ended: set[Future[None]], done: int, total: int, report: Report) -> int:
-    for future in ended:
-        future.result()
-        done += 1
-        report.progress(done, total, "frames")
-    return done
 
 
 def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> None:
@@ -72,24 +56,11 @@ def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> Non
         frame = cv2.resize(frame, encoding.size, interpolation=cv2.INTER_AREA)
     small: Any = (frame >> 8).astype(np.uint8)
     for percent in encoding.percents:
-        small = cv2.resize(small, proxy_size(encoding.size, percent), interpolation=cv2.INTER_AREA)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        _write(encoding.proxy(number, percent), small, quality)
-    level = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]
-    _write(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", frame, level)
-
-
-def _write(path: Path, image: Any, settings: Sequence[int]) -> None:
-    """The file appears whole. Raises OutputError."""
-    done, data = cv2.imencode(path.suffix, image, settings)
+        write_bytes(encoding.proxy(number, percent), encoded(scaled(small, percent), matte=False))
+    done, data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
     if not done:
-        raise OutputError(f"{path} could not be written.")
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data.tobytes())
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror}.") from error
+        raise OutputError(f"The frame {number} could not be written.")
+    write_bytes(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", data.tobytes())
 
 
 def read_shown(file: Path, view: View) -> Any:

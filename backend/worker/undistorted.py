@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Half-size proxies with the lens distortion taken out, in Blender's own layout.
+"""The plate's proxies with the lens distortion taken out, in Blender's own layout.
 
 They are what lies behind the solved pinhole camera while an artist scrubs: taking the distortion
 out of full-size frames on the fly is far too slow for that.
@@ -9,71 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
-from ..camera import Array
-from ..errors import OutputError
+from ..formats.atomic import write_bytes
+from ..proxies import PROXY_PERCENTS, Proxies
 from ..reconstruction import CameraModel
-from ..shot import frame_number
-from .lens_maps import everywhere
-from .projection import colmap_camera
+from ..shot import by_frame
+from .extraction import thread_count
+from .proxies import Straightener, encoded, read_image, scaled
 from .report import Report
-
-PLAIN = "proxy_50"
-UNDISTORTED = "proxy_50_undistorted"
-JPEG_QUALITY = 90
+from .threads import threads
 
 
 def write_undistorted_proxies(
     lens_at: Callable[[int], CameraModel], proxies: Path, output: Path, report: Report
 ) -> int:
-    """Undistorts each clip's half-size proxies, for any camera model; how many were written.
+    """Undistorts each clip's proxies, for any camera model; how many frames there were.
 
-    `lens_at` gives the lens of a proxy by its number, 1 for the clip's first frame. `proxies` and
-    `output` are folders that Blender calls BL_proxy. What falls outside the lens's picture is
-    black. Raises OutputError.
+    Made from the largest that a clip has, in that size and all smaller ones. `lens_at` gives the
+    lens of a proxy by its number, 1 for the clip's first frame. `proxies` and `output` are folders
+    that Blender calls BL_proxy. What falls outside the lens's picture is black. Raises PlateError
+    for a damaged proxy, OutputError.
     """
-    files = sorted(proxies.glob(f"*/{PLAIN}/*.jpg"))
-    known: tuple[tuple[CameraModel, int, int], tuple[Any, Any]] | None = None
-    for index, file in enumerate(files):
-        image: Any = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        number = frame_number(file.name)
-        if image is None or number is None:
-            continue
-        key = (lens_at(number), image.shape[1], image.shape[0])
-        if known is None or known[0] != key:
-            known = (key, _maps(*key))
-        flat = cv2.remap(image, *known[1], interpolation=cv2.INTER_LINEAR)
-        _write(output / file.parent.parent.name / UNDISTORTED / file.name, flat)
-        report.progress(index + 1, len(files), "proxies")
+    clips = sorted(folder.name for folder in proxies.iterdir()) if proxies.is_dir() else []
+    return sum(
+        _undistort(lens_at, Proxies(proxies, clip), Proxies(output, clip), report) for clip in clips
+    )
+
+
+def _undistort(
+    lens_at: Callable[[int], CameraModel], plain: Proxies, output: Proxies, report: Report
+) -> int:
+    largest = max(plain.sizes(undistorted=False), default=0)
+    files = by_frame(plain.folder(largest, undistorted=False).glob("*.jpg"))
+    percents = [percent for percent in PROXY_PERCENTS if percent <= largest]
+    straightener = Straightener()
+    for percent in percents if files else ():
+        output.folder(percent, undistorted=True).mkdir(parents=True, exist_ok=True)
+
+    def write(place: int) -> None:
+        flat = straightener.straighten(read_image(files[place]), lens_at(place))
+        for percent in percents:
+            small = scaled(flat, percent * 100 // largest)
+            write_bytes(output.file(percent, True, place), encoded(small, matte=False))
+
+    with threads(write, files, most=thread_count()) as finished:
+        for done, _ in enumerate(finished, 1):
+            report.progress(done, len(files), "proxies")
     return len(files)
-
-
-def _write(path: Path, image: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise OutputError(f"{path} cannot be written.")
-    path.write_bytes(data.tobytes())
-
-
-def _maps(lens: CameraModel, width: int, height: int) -> tuple[Any, Any]:
-    """Where each pixel of the pinhole picture lies in the distorted one, for cv2.remap.
-
-    Both have the lens's focal length and principal point, and this size.
-    """
-    camera = colmap_camera(lens)
-    scale = np.array([width / lens.width, height / lens.height])
-
-    def bent(pixels: Array) -> Array:
-        rays = np.ones((len(pixels), 3))
-        rays[:, :2] = (pixels / scale - lens.center) / lens.focal
-        found: Array = np.asarray(camera.img_from_cam(rays)) * scale
-        return found
-
-    # cv2 counts from the center of the first pixel, COLMAP from its corner.
-    grid = (everywhere(bent, width, height) - 0.5).astype(np.float32)
-    return grid[..., 0], grid[..., 1]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...backend.backgrounds import Background, find_backgrounds
 from ...backend.camera import Array, CameraTrack
 from ...backend.formats.colmap import read_model
 from ...backend.reconstruction import CameraModel, Points
@@ -23,15 +24,10 @@ _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 
 @dataclass(frozen=True)
 class PlateImages:
-    """A numbered sequence: its first file and the scene frame that shows it.
-
-    `proxies` is a folder of proxies other than the one beside the frames, as Blender's clips can
-    have.
-    """
+    """A numbered sequence: its first file and the scene frame that shows it."""
 
     first: Path
     first_frame: int
-    proxies: Path | None = None
 
 
 def as_sequence(files: Mapping[int, Path]) -> PlateImages | None:
@@ -62,7 +58,8 @@ class Footage:
                 of a frame of the track that was shot with it
     undistorted the size of the undistorted plate, None where that is not known
     positions   (p, 3) of `points`
-    images      None where the plate cannot be shown
+    backgrounds what can be shown behind the camera, the plate first; () where it cannot be shown
+    cut         first and last frame between the handles
     fps         None to leave the scene's
     warnings    sentences for the user
     """
@@ -73,9 +70,10 @@ class Footage:
     lens: CameraModel
     points: Points
     positions: Array
-    images: PlateImages | None
+    backgrounds: tuple[Background, ...]
     first_frame: int
     last_frame: int
+    cut: tuple[int, int]
     fps: Fraction | None = None
     main: int = 0
     undistorted: UndistortedPlate | None = None
@@ -91,7 +89,7 @@ def read_shot(shot: Shot) -> Footage:
     solve = solve_of(shot)
     plate = shot.load_plate()
     points = read_model(shot.sparse).points
-    images = _shot_images(shot, plate.first_frame)
+    backgrounds = find_backgrounds(shot, plate)
     return Footage(
         name=shot.name,
         source=str(shot.path.resolve()),
@@ -99,22 +97,16 @@ def read_shot(shot: Shot) -> Footage:
         lens=solve.camera,
         points=points,
         positions=solve.world.apply(points.positions),
-        images=images,
+        backgrounds=backgrounds,
         first_frame=plate.first_frame,
         last_frame=plate.last_frame,
+        cut=plate.cut_range,
         fps=plate.fps,
         undistorted=_undistorted(shot),
-        warnings=() if images else ("The plate is not shown: its frames are missing.",),
+        warnings=() if backgrounds else ("The plate is not shown: its frames are missing.",),
     )
 
 
 def _undistorted(shot: Shot) -> UndistortedPlate | None:
     file = shot.undistorted_file
     return UndistortedPlate.load(file) if file.is_file() else None
-
-
-def _shot_images(shot: Shot, first_frame: int) -> PlateImages | None:
-    first = shot.frame_file(first_frame).resolve()
-    undistorted = shot.undistorted_proxies
-    proxies = undistorted.resolve() if undistorted.is_dir() else None
-    return PlateImages(first, first_frame, proxies) if first.is_file() else None

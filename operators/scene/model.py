@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ...backend import backgrounds
+from ...backend.backgrounds import Background
 from ...backend.camera import (
     PLATE,
     UNDISTORTED_PLATE,
@@ -21,6 +23,7 @@ from ...backend.camera import (
     rotations_from_quaternions,
 )
 from ...backend.formats.colmap import largest_model, read_model
+from ...backend.proxies import PROXY_FOLDER, Proxies
 from ...backend.reconstruction import CameraModel, Reconstruction
 from ...backend.shot import by_frame, frame_number
 from ...backend.world import guess_world
@@ -63,11 +66,26 @@ def read_foreign(sparse_folder: Path, images: Path | None, fps: Fraction) -> Foo
         lens=model.cameras[main_id],
         points=model.points,
         positions=world.apply(model.points.positions),
-        images=shown,
+        backgrounds=_backgrounds(shown, model.cameras[main_id]),
         first_frame=int(track.frames[0]),
         last_frame=int(track.frames[-1]),
+        cut=(int(track.frames[0]), int(track.frames[-1])),
         main=_index_of(track, frames[int(np.argmax(model.camera_ids == main_id))]),
         warnings=_warnings(model, files, shown),
+    )
+
+
+def _backgrounds(images: PlateImages | None, lens: CameraModel) -> tuple[Background, ...]:
+    """The images, with the lens that Blender is to take out and the proxies that it made itself."""
+    if images is None:
+        return ()
+    proxies = Proxies(images.first.parent / PROXY_FOLDER, images.first.name)
+    sizes = proxies.sizes(undistorted=not lens.is_pinhole)
+    bends = None if lens.is_pinhole else lens
+    return (
+        Background(
+            backgrounds.PLATE, "Plate", images.first, images.first_frame, bends, None, sizes
+        ),
     )
 
 

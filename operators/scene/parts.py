@@ -28,6 +28,7 @@ class Role(str, Enum):
     POINTS = "points"
     FRUSTA = "frusta"
     PLATE = "plate"
+    BACKGROUND = "background"
     POINT_MATERIAL = "point material"
 
 

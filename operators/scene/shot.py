@@ -16,13 +16,14 @@ from ...backend.errors import BlenderError
 from ...backend.shot import Plate, Shot
 from ...backend.tracks import Tracks
 from . import markers, parts, stamp
+from .background import AUTO, default_of, is_straightened
 from .camera import aspect_varies, build_camera, pixel_aspect, scene_depths
 from .footage import Footage, read_shot
 from .frusta import build_frusta
 from .markers import MOST_TRACKS
 from .model import read_foreign
 from .parts import Role
-from .plate import build_plate, has_proxies, undistorts
+from .plate import build_plate
 from .points import build_points
 from .rate import scene_rate, set_scene_rate
 
@@ -40,15 +41,19 @@ class ImportResult:
 
 
 def import_shot(
-    context: bpy.types.Context, shot: Shot, most_tracks: int = MOST_TRACKS
+    context: bpy.types.Context,
+    shot: Shot,
+    most_tracks: int = MOST_TRACKS,
+    proxy_size: str = AUTO,
 ) -> ImportResult:
     """Builds camera, plate, points, frusta and markers of a tracked shot.
 
-    At most so many tracks become markers. Raises ShotGopherError.
+    At most so many tracks become markers; `proxy_size` is "AUTO", "FULL" or percents. Raises
+    ShotGopherError.
     """
     footage, now = read_shot(shot), stamp.read(shot)
     tracks = Tracks.load(shot.tracks) if shot.tracks.is_file() and most_tracks else None
-    result = _build(context.scene, footage)
+    result = _build(context.scene, footage, proxy_size)
     stamp.put(result.collection, now)
     if tracks is not None and result.clip is not None:
         _update_markers(result.clip, tracks, shot.load_plate(), most_tracks)
@@ -74,7 +79,7 @@ def import_model(
     return _build(context.scene, read_foreign(sparse_folder, images, scene_rate(context.scene)))
 
 
-def _build(scene: bpy.types.Scene, footage: Footage) -> ImportResult:
+def _build(scene: bpy.types.Scene, footage: Footage, proxy_size: str = AUTO) -> ImportResult:
     roles = (Role.CAMERA, Role.POINTS, Role.FRUSTA)
     old = {role: parts.find_object(scene, role, footage.source) for role in roles}
     _check_editable(old.values())
@@ -86,7 +91,8 @@ def _build(scene: bpy.types.Scene, footage: Footage) -> ImportResult:
     for role, built in zip(roles, (camera, points, frusta), strict=True):
         parts.tag(built, role, footage.source)
     _set_scene(scene, footage, camera)
-    clip = build_plate(footage, footage.images, camera) if footage.images else None
+    _set_range(scene, footage, collection)
+    clip = build_plate(footage, camera, proxy_size)
     warnings = footage.warnings + _lens_warnings(footage)
     return ImportResult(collection, camera, points, frusta, clip, warnings)
 
@@ -109,33 +115,43 @@ def _collection(scene: bpy.types.Scene, footage: Footage) -> bpy.types.Collectio
 
 
 def _set_scene(scene: bpy.types.Scene, footage: Footage, camera: bpy.types.Object) -> None:
-    """Frame range, rate, size and camera, as the plate has them."""
+    """Rate, size and camera, as the plate has them."""
     track, render = footage.track, scene.render
-    # In this order: a range is never empty, so the start pushes an end that lies before it.
-    scene.frame_start, scene.frame_end = footage.first_frame, footage.last_frame
     render.resolution_x, render.resolution_y = track.width, track.height
     render.pixel_aspect_x, render.pixel_aspect_y = pixel_aspect(track, footage.main)
     if footage.fps is not None:
         set_scene_rate(scene, footage.fps)
     scene.camera = camera
+
+
+_RANGE = "shot_gopher_range"
+"""Custom property of the shot's collection: the frame range that the scene was given."""
+
+
+def _set_range(scene: bpy.types.Scene, footage: Footage, collection: bpy.types.Collection) -> None:
+    """The frames between the handles; camera and plate have the handles as well.
+
+    A range that the artist has changed since the last import stays.
+    """
+    given = collection.get(_RANGE)
+    if given is None or tuple(given) == (scene.frame_start, scene.frame_end):
+        # In this order: a range is never empty, so the start pushes an end that lies before it.
+        scene.frame_start, scene.frame_end = footage.cut
+        collection[_RANGE] = footage.cut
     if not footage.first_frame <= scene.frame_current <= footage.last_frame:
-        scene.frame_set(footage.first_frame)
-
-
-def _has_undistorted(footage: Footage) -> bool:
-    """True also without a plate, which cannot be off then."""
-    return footage.images is None or has_proxies(footage.images, undistorted=True)
+        scene.frame_set(footage.cut[0])
 
 
 def _lens_warnings(footage: Footage) -> tuple[str, ...]:
     warnings = []
-    distorted = not footage.lens.is_pinhole and not undistorts(footage.lens, footage.images)
-    if distorted and footage.images is not None:
+    shown = default_of(footage.backgrounds) if footage.backgrounds else None
+    bends = not footage.lens.is_pinhole and shown is not None
+    if bends and not is_straightened(shown):
         warnings.append(
             f"Blender has no lens like {footage.lens.model}: the plate behind the camera keeps "
             "its distortion and fits the camera only near the middle."
         )
-    if footage.zooms and not footage.lens.is_pinhole and not _has_undistorted(footage):
+    if footage.zooms and bends and not shown.sizes:
         warnings.append(
             "The lens zooms, and Blender takes out one lens for the whole plate: frames zoomed "
             "otherwise fit the camera only near the middle."

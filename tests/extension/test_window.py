@@ -6,9 +6,7 @@ With SHOT_GOPHER_PICTURES=DIR the pictures of the sidebar are kept there; docs/i
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from backend.locations import recent_shots_file
 from tests.backend.movies import write_images
 
+from .pictures import keep_pictures
 from .real_blender import RealBlender
 from .solved_shot import solved_shot
 
@@ -27,7 +26,7 @@ def test_an_artist_tracks_a_shot(
     blender: RealBlender, plate: Path, still_plate: Path, tmp_path: Path
 ) -> None:
     told = blender.play("artist.py", tmp_path, plate, still_plate, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert told["trouble"] == ""
@@ -56,7 +55,7 @@ def test_a_job_outlives_a_blender_that_dies(
 def test_an_artist_refines_a_solve(blender: RealBlender, tmp_path: Path) -> None:
     shot = solved_shot(tmp_path / "sh040")
     told = blender.play("refine.py", tmp_path, shot.path, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"]) == ("", [])
@@ -71,7 +70,7 @@ def test_an_artist_drops_plates(blender: RealBlender, plate: Path, tmp_path: Pat
     write_images(tmp_path / "in", "sh050.{:04d}.png", range(1001, 1009))
     images = sorted((tmp_path / "in").iterdir())
     told = blender.play("drop.py", tmp_path, plate, *images, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"]) == ("", [])
@@ -80,7 +79,7 @@ def test_an_artist_drops_plates(blender: RealBlender, plate: Path, tmp_path: Pat
 def test_an_artist_checks_a_track(blender: RealBlender, tmp_path: Path) -> None:
     shot = solved_shot(tmp_path / "sh050")
     told = blender.play("check.py", tmp_path, shot.path, seconds=LONGEST)
-    _keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"]) == ("", [])
@@ -103,14 +102,3 @@ def _share(picture: np.ndarray, places: list[list[float]], channels: tuple[int, 
     low, high = channels
     seen = [picture[round(y), round(x)] for x, y in places if 340 < x < 980 and 240 < y < 590]
     return float(np.mean([pixel[high] - pixel[low] > 90 > pixel[3 - high] for pixel in seen]))
-
-
-def _keep_pictures(folder: Path, boxes: dict[str, Any], version: str) -> None:
-    target = os.environ.get("SHOT_GOPHER_PICTURES")
-    if not target:
-        return
-    for name, (left, top, width, height) in boxes.items():
-        whole = cv2.imread(str(folder / f"{name}.png"))
-        cv2.imwrite(str(Path(target) / f"{version}_{name}_whole.png"), whole)
-        cropped = whole[top : top + height, left : left + width]
-        cv2.imwrite(str(Path(target) / f"{version}_{name}.png"), cropped)

@@ -146,7 +146,8 @@ def test_a_distorted_plate_needs_undistorted_proxies(tmp_path: Path) -> None:
     proxy_files(shot.undistorted_proxies, "proxy_50_undistorted")
     result = import_shot(bpy.context, shot)
     assert background(result).clip_user.proxy_render_size == "PROXY_50"
-    assert Path(result.clip.proxy.directory) == shot.undistorted_proxies.resolve()
+    behind = background(result).clip
+    assert Path(behind.proxy.directory) == shot.undistorted_proxies.resolve()
 
 
 def test_a_lens_blender_has_not_says_so(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import imageio_ffmpeg
 
 from ...errors import OutputError, PlateError
 from ...plates import plate_fingerprint, ranges
+from ...proxies import PROXY_FOLDER, PROXY_PERCENTS, Proxies
 from ...shot import FRAME_PATTERN, Plate, write_json
 from ...stages import IngestOptions
 from ..colors import needs_view, view_of, write_cube
@@ -42,7 +43,6 @@ from ..extraction import (
 from ..float_images import extract_light
 from ..media import Movie
 from ..plate_plan import PlatePlan, of_fields, plan_plate, remarks, resampled
-from ..proxy_layout import PROXY_PERCENTS, proxy_folder, proxy_name
 from ..report import Context, Report
 
 _TYPICAL_PNG = 0.5
@@ -126,7 +126,8 @@ def check_path(frames: Path, numbers: Sequence[int], windows: bool) -> None:
     """Raises OutputError when the proxies' paths would be longer than Windows opens."""
     first = f"{FRAME_PATTERN.format(numbers[0])}.png"
     part = frames.parent.with_name(f"{frames.parent.name}.part") / frames.name
-    length = len(str(part / proxy_folder(first, 100) / proxy_name(numbers[-1], numbers[0])))
+    longest = Proxies(part / PROXY_FOLDER, first).file(100, False, numbers[-1] - numbers[0] + 1)
+    length = len(str(longest))
     if windows and length > _LONGEST_PATH:
         raise OutputError(
             f"The shot's files would have paths of {length} letters, and Windows opens "

@@ -35,6 +35,7 @@ def run(context: Context[SceneOptions]) -> None:
     """
     report = context.report
     report.status("Starting Blender")
+    plate = context.shot.load_plate()
     program = find(context.blender, Path(sys.executable))
     folder = context.part.folder("scene")
     work = folder / _WORK
@@ -47,7 +48,7 @@ def run(context: Context[SceneOptions]) -> None:
         "blend": blend,
         "exports": str(work),
         "formats": FORMATS,
-        "frames": None,
+        "frames": [plate.first_frame, plate.last_frame],
         "status_mark": STATUS_MARK,
     })  # fmt: skip
     for text in answer["warnings"]:

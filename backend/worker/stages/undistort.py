@@ -10,10 +10,6 @@ pixel (OpenCV). What the plate does not show is black.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +28,8 @@ from ..frame_lenses import FrameLenses
 from ..lens_maps import LensMaps, undistorted_plate
 from ..report import Context
 from ..stmap_files import write_stmaps
+from ..threads import threads
 
-_MOST_THREADS = 4
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 """As the plate's own frames: a quarter of the time of the default, hardly larger."""
 _GONE = "{} is missing or damaged: set the shot up again."
@@ -50,7 +46,7 @@ def run(context: Context[UndistortOptions]) -> None:
     frames = _Frames(shot, part, solve, size)
     left = [number for number in plate.frames if not frames.is_done(number)]
     done = len(plate.frames) - len(left)
-    with _threads(frames.write, left) as finished:
+    with threads(frames.write, left) as finished:
         for _ in finished:
             done += 1
             report.progress(done, len(plate.frames), "frames")
@@ -64,20 +60,6 @@ def _record(plate: Plate, size: UndistortedPlate) -> dict[str, object]:
         "size": [size.width, size.height],
         "plate_size": [size.plate_width, size.plate_height],
     }
-
-
-@contextmanager
-def _threads(work: Callable[[int], None], numbers: Iterable[int]) -> Iterator[Iterator[None]]:
-    """Gives an iterator that ends one step after each piece of work; raises what that raised.
-
-    Leaving the block drops what has not begun and waits for the rest.
-    """
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-        futures: list[Future[None]] = [pool.submit(work, number) for number in numbers]
-        try:
-            yield (future.result() for future in as_completed(futures))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Lookup:

@@ -51,9 +51,9 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 9, enabled
-assert len(enabled["operators"]) == 23, enabled
-assert len(enabled["groups"]) == 6, enabled
+assert len(enabled["panels"]) == 10, enabled
+assert len(enabled["operators"]) == 24, enabled
+assert len(enabled["groups"]) == 7, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 4, enabled
 assert len(enabled["menu"]) == 1, enabled
