@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import PlateError
 from ..formats.atomic import write_bytes
 from ..proxies import PROXY_PERCENTS, Proxies
 from ..reconstruction import CameraModel
@@ -27,8 +28,8 @@ def write_undistorted_proxies(
 
     Made from the largest that a clip has, in that size and all smaller ones. `lens_at` gives the
     lens of a proxy by its number, 1 for the clip's first frame. `proxies` and `output` are folders
-    that Blender calls BL_proxy. What falls outside the lens's picture is black. Raises PlateError
-    for a damaged proxy, OutputError.
+    that Blender calls BL_proxy. What falls outside the lens's picture is black. A
+    damaged proxy is left out with a warning. Raises OutputError.
     """
     clips = sorted(folder.name for folder in proxies.iterdir()) if proxies.is_dir() else []
     return sum(
@@ -46,8 +47,16 @@ def _undistort(
     for percent in percents if files else ():
         output.folder(percent, undistorted=True).mkdir(parents=True, exist_ok=True)
 
+    damaged: list[str] = []
+
     def write(place: int) -> None:
-        flat = straightener.straighten(read_image(files[place]), lens_at(place))
+        try:
+            image = read_image(files[place])
+        except PlateError as error:
+            # A solve is worth more than a proxy.
+            damaged.append(error.reason)
+            return
+        flat = straightener.straighten(image, lens_at(place))
         for percent in percents:
             small = scaled(flat, percent * 100 // largest)
             write_bytes(output.file(percent, True, place), encoded(small, matte=False))
@@ -55,4 +64,6 @@ def _undistort(
     with threads(write, files, most=thread_count()) as finished:
         for done, _ in enumerate(finished, 1):
             report.progress(done, len(files), "proxies")
+    for reason in damaged:
+        report.warning(f"{reason} Set the shot up again to see it behind the camera.")
     return len(files)

@@ -180,6 +180,19 @@ class TestWriting:
         assert made.sizes(undistorted=True) == (25, 50)
         assert cv2.imread(str(made.file(25, True, 1))).shape == (HEIGHT // 4, WIDTH // 4, 3)
 
+    def test_a_damaged_proxy_of_the_plate_costs_no_solve(self, tmp_path: Path) -> None:
+        shot = make_shot(tmp_path / "shot", some_solve(BARREL))
+        plain_proxies(shot)
+        Proxies(shot.proxies, "frame_1001.png").file(100, False, 2).write_bytes(b"")
+        write_undistorted_proxies(
+            lambda _place: BARREL, shot.proxies, shot.undistorted_proxies, report_of(shot)
+        )
+        made = Proxies(shot.undistorted_proxies, "frame_1001.png").folder(50, undistorted=True)
+        assert len(list(made.iterdir())) == COUNT - 1
+        records = EventReader(shot.path / "events.jsonl").poll()
+        (warning,) = (each["text"] for each in records if each["event"] == "warning")
+        assert "00000002.jpg" in warning
+
     def test_a_damaged_image_is_named(self, tmp_path: Path) -> None:
         shot = make_shot(tmp_path / "shot", some_solve(PINHOLE))
         file = add_matte(shot) / "frame_1003.png"
