@@ -52,6 +52,8 @@ _LARGE = 3_000_000
 _MAY_BE_HALF_WRITTEN = 2
 _PATIENCE = 25.0
 """Seconds without a frame after which a plate counts as one that cannot be decoded."""
+_SLOWEST = 5.0
+"""Frames a second at which those are decoded, at worst, that come before the first one wanted."""
 _FRAME = re.compile(r"frame=(\d+)$")
 _PROGRESS = re.compile(
     r"(frame|fps|stream_\w+|bitrate|total_size|out_time\w*|speed|progress|d\w+)="
@@ -206,7 +208,9 @@ def extract_movie(
         # Only the times are wanted: whole frames would wait in memory to be thrown away.
         tiny = both[1].filter("scale", 16, 16, flags="neighbor")
         outputs.append(ffmpeg.output(tiny, "-", format="null", fps_mode="passthrough", **wanted))
-        _run(outputs, movie.path, encoding, len(kept), report)
+        before = stretch.skip + len(kept) * encoding.every
+        before += stretch.begin if stretch.ticks is None else 0
+        _run(outputs, movie.path, encoding, len(kept), report, before)
         ticks = _ticks(times, movie.time_base)
     if movie.untimed:
         ticks = movie.ticks[stretch.begin : stretch.begin + len(ticks)]
@@ -337,9 +341,13 @@ def thread_count() -> int:
 class _Listener:
     """Hears what ffmpeg says: tells the progress, and stops it when it does not get on."""
 
-    def __init__(self, plate: Path, encoding: Encoding, kept: int, report: Report) -> None:
+    def __init__(
+        self, plate: Path, encoding: Encoding, kept: int, before: int, report: Report
+    ) -> None:
         self._plate, self._encoding, self._kept, self._report = plate, encoding, kept, report
         self._done, self._since = 0, time.monotonic()
+        self._each = _PATIENCE + encoding.every / _SLOWEST
+        self._patience = self._each + before / _SLOWEST
         self.last_words: deque[str] = deque(maxlen=40)
 
     def __call__(self, line: str) -> None:
@@ -354,19 +362,28 @@ class _Listener:
     def _progress(self, done: int) -> None:
         now, count = time.monotonic(), len(self._encoding.numbers)
         if done > self._done:
-            self._done, self._since = done, now
-        if now - self._since > _PATIENCE:
+            self._done, self._since, self._patience = done, now, self._each
+        if now - self._since > self._patience:
             raise PlateError(
-                f"{self._plate} cannot be decoded: nothing came out of it for {_PATIENCE:.0f} s."
+                f"{self._plate} cannot be decoded: nothing came out of it for "
+                f"{self._patience:.0f} s."
             )
         self._report.progress(min(self._kept + done, count), count, "frames")
 
 
-def _run(outputs: list[Any], plate: Path, encoding: Encoding, kept: int, report: Report) -> None:
-    """Runs ffmpeg, its words going to the log. Raises PlateError or OutputError."""
+def _run(
+    outputs: list[Any],
+    plate: Path,
+    encoding: Encoding,
+    kept: int,
+    report: Report,
+    before: int = 0,
+) -> None:
+    """Runs ffmpeg, its words going to the log; it decodes so many frames before the first one that
+    is written. Raises PlateError or OutputError."""
     count = len(encoding.numbers)
     report.progress(kept, count, "frames")
-    listener = _Listener(plate, encoding, kept, report)
+    listener = _Listener(plate, encoding, kept, before, report)
     status = run_child(_command(outputs), listener, clean_environment() | _GIVE_BACK)
     report.check()  # A signal to the group stops ffmpeg too, which is no fault of the plate.
     _check_result(status, "\n".join(listener.last_words), plate, encoding)

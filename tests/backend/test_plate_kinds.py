@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ import OpenImageIO as oiio
 import pytest
 
 from backend.errors import OutputError, PlateError, UsageError
+from backend.events import EventWriter
 from backend.shot import Shot
+from backend.worker import extraction
+from backend.worker.media import probe_movie
+from backend.worker.report import Report
 from backend.worker.stages.ingest import check_path
 
 from . import movies
@@ -344,6 +349,28 @@ def test_a_plate_that_changes_while_it_is_read(
     with pytest.raises(PlateError, match="changed while it was being read"):
         run_ingest(movie, Shot(tmp_path / "shot"))
     assert list((tmp_path / "shot").iterdir()) == []
+
+
+def test_a_plate_that_nothing_comes_out_of_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what ffmpeg says every 0.2 s; frames that come before the cut take their time."""
+    picture = probe_movie(movies.coded_movie(tmp_path / "a.mp4", 2)).picture
+    encoding = extraction.Encoding(picture, tmp_path, (1, 2), (192, 108))
+    report = Report(EventWriter(tmp_path / "events.jsonl"), tmp_path / "cancel")
+    monkeypatch.setattr(extraction, "_PATIENCE", 0.05)
+    monkeypatch.setattr(extraction, "_SLOWEST", 100.0)
+
+    def waited(before: int, *lines: str) -> None:
+        heard = extraction._Listener(tmp_path / "a.mp4", encoding, 0, before, report)
+        for line in lines:
+            heard(line)
+            time.sleep(0.1)
+
+    waited(0, "frame=0", "frame=1", "frame=2")
+    waited(1000, "frame=0", "frame=0", "frame=0")
+    with pytest.raises(PlateError, match="nothing came out of it"):
+        waited(0, "frame=1", "frame=1", "frame=1")
 
 
 def test_long_paths_on_windows(tmp_path: Path) -> None:
