@@ -52,7 +52,7 @@ def doubled() -> list[str]:
 
 enabled = traces()
 assert len(enabled["panels"]) == 10, enabled
-assert len(enabled["operators"]) == 24, enabled
+assert len(enabled["operators"]) == 25, enabled
 assert len(enabled["groups"]) == 7, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 4, enabled
