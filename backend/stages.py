@@ -74,6 +74,7 @@ class IngestOptions:
         "Size of the frames: 50%, a width such as 1920, or 1920x1080. Left empty, the plate's own",
         label="Resize",
         flags=("--resize",),
+        group="Picture",
         check=check_size,
     )
     deinterlace: str = option(
@@ -81,6 +82,7 @@ class IngestOptions:
         "What to do with a plate whose lines are of two moments",
         label="Deinterlace",
         flags=("--deinterlace",),
+        group="Picture",
         choices=(
             Choice("off", "Keep the frames as they are", "Off"),
             Choice("frames", "One whole frame of each, at the same rate", "Frames"),
@@ -93,6 +95,7 @@ class IngestOptions:
         "would; linear images become sRGB",
         label="Color Space",
         flags=("--color-space",),
+        group="Picture",
         choices=(
             Choice("auto", "As the plate's files say", "Automatic"),
             *(Choice(name, space.label, space.label) for name, space in COLOR_SPACES.items()),
@@ -103,6 +106,7 @@ class IngestOptions:
         "Stops by which linear images are made brighter when they become sRGB",
         label="Exposure",
         flags=("--exposure",),
+        group="Picture",
         minimum=-20.0,
         maximum=20.0,
         unit="stops",

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import OutputError, explain_os_error
 
 
-def write_bytes(path: Path, data: bytes | bytearray) -> None:
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     """Raises OutputError; the file that was there stays then."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

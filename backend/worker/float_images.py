@@ -54,13 +54,19 @@ def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> Non
     frame: Any = read_shown(file, view)
     if (frame.shape[1], frame.shape[0]) != encoding.size:
         frame = cv2.resize(frame, encoding.size, interpolation=cv2.INTER_AREA)
-    small: Any = (frame >> 8).astype(np.uint8)
-    for percent in encoding.percents:
-        write_bytes(encoding.proxy(number, percent), encoded(scaled(small, percent), matte=False))
+    # The frame comes last: one that is there has its proxies.
+    _write_proxies(number, frame, encoding)
     done, data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
     if not done:
         raise OutputError(f"The frame {number} could not be written.")
-    write_bytes(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", data.tobytes())
+    del frame
+    write_bytes(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", data.data)
+
+
+def _write_proxies(number: int, frame: Any, encoding: Encoding) -> None:
+    small: Any = (frame >> 8).astype(np.uint8)
+    for percent in encoding.percents:
+        write_bytes(encoding.proxy(number, percent), encoded(scaled(small, percent), matte=False))
 
 
 def read_shown(file: Path, view: View) -> Any:
