@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ..stages import IngestOptions
 from ..timecode import Timecode, base_of, parse_timecode
 from .camera_metadata import image_camera, movie_camera
 from .image_headers import ImageHeader, read_headers
+from .interlacing import fields_of
 from .media import BOTTOM_FIRST, TOP_FIRST, VIDEO, Movie, Picture, probe_image, probe_movie
 
 SEQUENCE_RATE = Fraction(24)
@@ -115,6 +116,7 @@ def _sequence(source: PlateSource, options: IngestOptions) -> PlatePlan:
 
 def _movie(source: PlateSource, options: IngestOptions) -> PlatePlan:
     movie = probe_movie(source.path)
+    movie = replace(movie, picture=replace(movie.picture, fields=fields_of(movie)))
     asked = parse_rate(options.fps) if options.fps else None
     own = movie.rate * (2 if options.deinterlace == "fields" else 1)
     converts = asked is not None and not (movie.constant and own == asked)

@@ -18,6 +18,7 @@ from backend.errors import OutputError, PlateError, UsageError
 from backend.events import EventWriter
 from backend.shot import Shot
 from backend.worker import extraction
+from backend.worker.interlacing import fields_of
 from backend.worker.media import probe_movie
 from backend.worker.report import Report
 from backend.worker.stages.ingest import check_path
@@ -127,12 +128,12 @@ def test_frames_of_another_size(tmp_path: Path, resize: str, size: tuple[int, in
     assert codes(shot, plate) == list(range(4))
 
 
-def interlaced(path: Path, first: str) -> Path:
+def interlaced(path: Path, first: str, tagged: bool = True) -> Path:
     """A bar that moves 8 px a field; fields are 1/50 s apart."""
-    source = "color=c=black:s=256x144:r=50:d=0.64"
+    source = "color=c=black:s=256x144:r=50:d=0.64" if tagged else "color=c=black:s=256x480:r=50:d=1"
     bar = "format=gray,geq=lum='if(between(X,8*N,8*N+24),235,16)',format=yuv420p"
-    woven = f"{bar},tinterlace=interleave_{first},setfield={first[0]}ff"
-    coded = ("-c:v", "mpeg2video", "-q:v", "1", "-flags", "+ilme+ildct")
+    woven = f"{bar},tinterlace=interleave_{first},setfield={first[0] + 'ff' if tagged else 'prog'}"
+    coded = ("-c:v", "mpeg2video", "-q:v", "1", "-flags", "+ilme+ildct" if tagged else "0")
     movies.ffmpeg("-f", "lavfi", "-i", source, "-vf", woven, *coded, path)
     return path
 
@@ -160,6 +161,21 @@ def test_interlaced_movies_are_named_and_made_whole(tmp_path: Path, first: str) 
     assert np.diff(edges) == pytest.approx(np.full(16, 8), abs=3)
     shot, frames, _ = ingested(movie, tmp_path, deinterlace="frames")
     assert (frames.fps, frames.frames) == (plate.fps, plate.frames)
+
+
+@pytest.mark.parametrize("first", ["top", "bottom"])
+def test_fields_are_seen_without_a_tag(tmp_path: Path, first: str) -> None:
+    movie = probe_movie(interlaced(tmp_path / "a.mpg", first, tagged=False))
+    assert (movie.picture.fields, fields_of(movie)) == ("", first)
+
+
+def test_whole_frames_in_an_interlaced_stream_are_no_fields(tmp_path: Path) -> None:
+    """As broadcasters and DSLRs store 25 progressive frames."""
+    coded = ("-vf", "format=yuv420p,setfield=tff", "-c:v", "mpeg2video", "-flags", "+ilme+ildct",
+             "-q:v", "1")  # fmt: skip
+    frames = [np.roll(movies.coded_frame(3, 192, 144), 9 * i, axis=1) for i in range(20)]
+    movie = probe_movie(movies.write_movie(tmp_path / "a.mpg", frames, *coded, rate="25"))
+    assert (movie.picture.fields, fields_of(movie)) == ("top", "")
 
 
 @pytest.mark.parametrize(("space", "trc"), [("hlg", "arib-std-b67"), ("pq", "smpte2084")])
