@@ -37,6 +37,7 @@ class IngestOptions:
         "frames are numbered from 1. Left empty, the plate's first frame",
         label="In",
         flags=("--in",),
+        unit="frame",
         group="Range",
         check=check_point,
     )
@@ -46,6 +47,7 @@ class IngestOptions:
         "empty, the plate's last frame",
         label="Out",
         flags=("--out",),
+        unit="frame",
         group="Range",
         check=check_point,
     )
@@ -65,6 +67,7 @@ class IngestOptions:
         "Take every Nth frame only, for a quick look at a long plate. Frames keep their numbers",
         label="Every Nth",
         flags=("--every",),
+        unit="n",
         minimum=1,
         maximum=1000,
         group="Range",
@@ -74,6 +77,7 @@ class IngestOptions:
         "Size of the frames: 50%, a width such as 1920, or 1920x1080. Left empty, the plate's own",
         label="Resize",
         flags=("--resize",),
+        unit="size",
         group="Picture",
         check=check_size,
     )
