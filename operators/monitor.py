@@ -50,6 +50,8 @@ and a slow machine takes a while for that."""
 _IMPORTED = {"colmap", "undistort", "proxies"}
 """Stages after which the scene is brought up to date."""
 
+_THREAD = "shot_gopher"
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +62,7 @@ class Reading:
         self._read = read
         self.result: Any = None
         self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="shot_gopher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -156,10 +158,10 @@ class Monitor:
         # The time that is left runs down while nothing else changes.
         if changed or self.active_jobs:
             self._compose()
+        self._import_finished()
         if self._dirty and self._reading is None:
             self._dirty = False
             self._reading = Reading(self._read_all())
-        self._import_finished()
         if self._reading or self._look or self._dirty or self._settling:
             return READ_INTERVAL
         return POLL_INTERVAL if self.active_jobs or self._to_import else None
@@ -252,7 +254,7 @@ class Monitor:
         if waits != self.import_waits:
             self.import_waits = waits
             _redraw()
-        if waits:
+        if waits or _threads_work():
             return
         for job in self._to_import:
             for scene in _scenes_waiting_for(job):
@@ -309,6 +311,12 @@ def _scenes_showing(job: Job) -> list[bpy.types.Scene]:
         and shown_name(scene)
         and jobs_of(addon.absolute(scene.shot_gopher.shot), [job])
     ]
+
+
+def _threads_work() -> bool:
+    """Whether a thread of ours runs. Blender 4.2 looks into an overridden context, which is a
+    Python dictionary, without holding Python's lock, while an operator ends."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())
 
 
 def _artist_is_busy() -> bool:
