@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 FILM_WIDTH = 36.0
@@ -57,9 +57,6 @@ class PlateCamera:
     def from_json(cls, data: Mapping[str, Any]) -> PlateCamera:
         """Raises TypeError or ValueError for what is none."""
         return cls(**_typed(cls, data))
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def focal_pixels(self, width: int, height: int) -> float:
         """The focal length in px of a picture of that size, 0 where it is not told or absurd.

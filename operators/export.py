@@ -7,6 +7,7 @@ import bpy
 
 from ..backend.errors import ShotGopherError
 from . import addon
+from .monitor import let_threads_end
 from .scene import exports
 
 FORMATS = (
@@ -62,6 +63,7 @@ class SHOTGOPHER_OT_camera_export(bpy.types.Operator):
         folder = Path(addon.absolute(self.directory))
         frames = range(scene.frame_start, scene.frame_end + 1)
         chosen = [name for name, _label, _help in FORMATS if name in self.formats]
+        let_threads_end()
         try:
             files = exports.export(context, scene.camera, folder, chosen, frames, self.every_plate)
         except ShotGopherError as error:

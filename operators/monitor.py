@@ -51,6 +51,8 @@ _IMPORTED = {"colmap", "undistort", "proxies"}
 """Stages after which the scene is brought up to date."""
 
 _THREAD = "shot_gopher"
+_LONGEST_WAIT = 2.0
+"""Seconds that an artist waits for a look at a slow disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -254,7 +256,7 @@ class Monitor:
         if waits != self.import_waits:
             self.import_waits = waits
             _redraw()
-        if waits or _threads_work():
+        if waits or _threads():
             return
         for job in self._to_import:
             for scene in _scenes_waiting_for(job):
@@ -313,10 +315,15 @@ def _scenes_showing(job: Job) -> list[bpy.types.Scene]:
     ]
 
 
-def _threads_work() -> bool:
-    """Whether a thread of ours runs. Blender 4.2 looks into an overridden context, which is a
-    Python dictionary, without holding Python's lock, while an operator ends."""
-    return any(thread.name == _THREAD for thread in threading.enumerate())
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == _THREAD]
+
+
+def let_threads_end() -> None:
+    """To be called before an operator is called in an overridden context: Blender 4.2 looks into
+    that, which is a Python dictionary, without holding Python's lock while the operator ends."""
+    for thread in _threads():
+        thread.join(_LONGEST_WAIT)
 
 
 def _artist_is_busy() -> bool:

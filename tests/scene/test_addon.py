@@ -15,6 +15,7 @@ from shot_gopher.backend.jobs import JobStore
 from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
+from shot_gopher.operators.monitor import Reading, let_threads_end
 from shot_gopher.operators.view import Query, ShotView, StageState, compose, read_shot
 
 
@@ -183,3 +184,10 @@ def test_options_make_plain_values(settings: Any) -> None:
     settings.options.colmap.quality = "high"
     values = stage_options(bpy.context.scene, "colmap")
     assert ColmapOptions(**values) == ColmapOptions(quality="high")
+
+
+def test_what_reads_the_disk_ends_before_a_context_is_overridden() -> None:
+    reading = Reading(lambda: time.sleep(0.3))
+    assert not reading.done
+    let_threads_end()
+    assert reading.done
