@@ -31,6 +31,11 @@ class ColorSpace:
     kind: Kind
     ocio: str = ""
 
+    @property
+    def needs_view(self) -> bool:
+        """Whether it looks wrong on a screen as it is."""
+        return self.kind is not Kind.SCREEN
+
 
 COLOR_SPACES = {
     "video": ColorSpace("Video, sRGB", Kind.SCREEN),

@@ -47,7 +47,7 @@ _GAMMAS = (
 )
 _GAMMA_KEYS = re.compile(r"gamma|transfer|curve|log|colou?r|look|lut")
 _XMP = re.compile(
-    r"<?(?:exif|exifEX|aux|tiff|xmpDM):(\w+)\s*(?:=\s*[\"']([^\"'<>]{1,100})[\"']"
+    r"(?:exif|exifEX|aux|tiff|xmpDM):(\w+)\s*(?:=\s*[\"']([^\"'<>]{1,100})[\"']"
     r"|>(?:\s*<[^>]*>)*\s*([^<>]{1,100}?)\s*<)"
 )
 _SONY_DEVICE = re.compile(r"<Device\s[^>]*?manufacturer=\"([^\"]+)\"[^>]*?modelName=\"([^\"]+)\"")

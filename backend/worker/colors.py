@@ -40,11 +40,6 @@ View = Callable[[Pixels], Pixels]
 """Turns code values (..., 3) into sRGB, 0 to 1."""
 
 
-def needs_view(space: str) -> bool:
-    """Whether a plate of that color space looks wrong on a screen as it is."""
-    return COLOR_SPACES[space].kind is not Kind.SCREEN
-
-
 @cache
 def view_of(space: str, exposure: float = 0.0) -> View:
     """How a color space is shown; `exposure` is in stops, for linear plates.

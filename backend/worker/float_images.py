@@ -15,16 +15,15 @@ import cv2
 import numpy as np
 import OpenImageIO as oiio
 
-from ..errors import OutputError, PlateError
-from ..formats.atomic import write_bytes
+from ..errors import PlateError
 from ..shot import FRAME_PATTERN
 from .colors import View
-from .extraction import Encoding, Extraction, thread_count
-from .proxies import encoded, scaled
+from .encoding import Encoding
+from .extraction import Extraction
+from .image_files import write_png, write_sizes
 from .report import Report
-from .threads import threads
+from .threads import thread_count, threads
 
-_PNG_LEVEL = 1
 _BAND = 128
 """Lines that are turned into what a screen shows at a time."""
 _BEAUTY = ("rgba", "rgb", "beauty", "combined", "c", "color", "main", "")
@@ -55,22 +54,14 @@ def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> Non
     if (frame.shape[1], frame.shape[0]) != encoding.size:
         frame = cv2.resize(frame, encoding.size, interpolation=cv2.INTER_AREA)
     # The frame comes last: one that is there has its proxies.
-    _write_proxies(number, frame, encoding)
-    done, data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
-    if not done:
-        raise OutputError(f"The frame {number} could not be written.")
-    del frame
-    write_bytes(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", data.data)
-
-
-def _write_proxies(number: int, frame: Any, encoding: Encoding) -> None:
-    small: Any = (frame >> 8).astype(np.uint8)
-    for percent in encoding.percents:
-        write_bytes(encoding.proxy(number, percent), encoded(scaled(small, percent), matte=False))
+    small = (frame[:, :, ::-1] >> 8).astype(np.uint8)
+    write_sizes(encoding.proxy_files(number), np.ascontiguousarray(small))
+    del small
+    write_png(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", frame)
 
 
 def read_shown(file: Path, view: View) -> Any:
-    """(height, width, 3) uint16, blue first: the picture as a screen shows it, its data window laid
+    """(height, width, 3) uint16: the picture as a screen shows it, its data window laid
     into its display window. Raises PlateError, naming an image that cannot be read."""
     opened: Any = oiio.ImageInput.open(str(file))
     if opened is None:
@@ -105,7 +96,7 @@ def _lay(pixels: Any, order: Sequence[int], view: View, spec: Any, shown: Any) -
         end = min(begin + _BAND, y1)
         band = pixels[begin - top : end - top, x0 - left : x1 - left]
         seen = view(np.ascontiguousarray(band[..., order], np.float32))
-        shown[begin:end, x0:x1] = (seen[..., ::-1] * 65535 + 0.5).astype(np.uint16)
+        shown[begin:end, x0:x1] = (seen * 65535 + 0.5).astype(np.uint16)
 
 
 def _beauty(opened: Any, file: Path) -> tuple[int, tuple[int, int, int]]:

@@ -23,11 +23,13 @@ _LAYOUTS = {
     "gray": ("u1", 1),
     "gray16be": (">u2", 1),
     "rgb24": ("u1", 3),
+    "bgr24": ("u1", 3),
     "rgb48be": (">u2", 3),
+    "rgb48le": ("<u2", 3),
     "rgba": ("u1", 4),
     "rgba64be": (">u2", 4),
 }
-"""Samples and channels of the layouts that ffmpeg decodes PNGs to."""
+"""Samples and channels of the layouts that PNGs are decoded to and written from."""
 
 
 def read_frame(path: Path) -> Pixels | None:
@@ -58,17 +60,21 @@ def _decoded(data: bytes) -> Pixels | None:
     frames: list[Any] = [*codec.decode(av.Packet(data)), *codec.decode(None)]
     if not frames:
         return None
-    frame = frames[0]
-    if frame.format.name not in _LAYOUTS:
+    if frames[0].format.name not in _LAYOUTS:
         return _by_opencv(data)
+    found = pixels_of(frames[0])
+    return found if found.ndim == 2 else found[:, :, :3]
+
+
+def pixels_of(frame: Any) -> Pixels:
+    """(h, w) or (h, w, channels) of a frame of PyAV in one of these layouts, without a copy where
+    the processor has its samples' byte order."""
     kind, channels = _LAYOUTS[frame.format.name]
     rows = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)
     width = frame.width * channels * np.dtype(kind).itemsize
     samples = rows[:, :width].view(kind)
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    if channels == 1:
-        return native
-    return native.reshape(frame.height, frame.width, channels)[:, :, :3]
+    return native if channels == 1 else native.reshape(frame.height, frame.width, channels)
 
 
 def _by_opencv(data: bytes) -> Pixels | None:

@@ -12,6 +12,7 @@ import contextlib
 import re
 import time
 
+import ffmpeg
 import imageio_ffmpeg
 
 from ..processes import run_child
@@ -51,8 +52,9 @@ def _counts(movie: Movie) -> tuple[int, int, int]:
     """Frames that show the upper field first, the lower field first, and one moment only."""
     middle = float((movie.ticks[len(movie.ticks) // 2] - movie.ticks[0]) * movie.time_base)
     begin = max(0.0, middle - _LOOKED_AT / 2 / float(movie.rate))
-    look = ["-ss", f"{begin:.3f}", "-i", str(movie.path), "-map", "0:V:0", "-vf", "idet"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *look]
+    video = ffmpeg.input(str(movie.path), ss=f"{begin:.3f}")["V:0"].filter("idet")
+    looked = video.output("-", format="null", **{"frames:v": _LOOKED_AT})
+    looked = looked.global_args("-hide_banner", "-nostdin")
     found = (0, 0, 0)
 
     def on_line(line: str) -> None:
@@ -67,6 +69,6 @@ def _counts(movie: Movie) -> tuple[int, int, int]:
             raise TimeoutError
 
     with contextlib.suppress(TimeoutError):
-        command += ["-frames:v", str(_LOOKED_AT), "-f", "null", "-"]
+        command = looked.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
         run_child(command, on_line, while_silent=give_up)
     return found

@@ -118,7 +118,7 @@ class Movie:
 def probe_movie(path: Path) -> Movie:
     """Reads a movie's packets. Raises PlateError when it is none or has no frames."""
     with _open(path, str(path)) as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         time_base = Fraction(stream.time_base or Fraction(1, 1000))
         ticks = _ticks(container, stream, path)
         if not ticks:
@@ -146,7 +146,7 @@ def probe_image(path: Path) -> Picture:
     """Reads one image. Raises PlateError when it cannot be decoded."""
     # Opened as a file: ffmpeg would take a % in the name for a number.
     with path.open("rb") as file, _open(path, file) as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         return _picture(container, stream, path)
 
 
@@ -157,7 +157,8 @@ def _open(path: Path, source: Any) -> Any:
         raise PlateError(_DAMAGED.format(path)) from error
 
 
-def _video_stream(container: Any, path: Path) -> Any:
+def video_stream(container: Any, path: Path) -> Any:
+    """The first that is no cover picture. Raises PlateError when it cannot be decoded."""
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:

@@ -18,30 +18,24 @@ import cv2
 import numpy as np
 
 from ..camera import Array
-from ..errors import OutputError, PlateError
-from ..formats.atomic import write_bytes
+from ..errors import PlateError
 from ..outputs import lens_digest
 from ..pictures import Kind, Pictures
-from ..proxies import PROXY_PERCENTS, Made, Proxies, proxy_size
+from ..proxies import PROXY_PERCENTS, Made, Proxies
 from ..reconstruction import CameraModel
 from ..shot import Shot
 from ..solve import Solve
-from .extraction import thread_count
 from .frame_files import read_frame
 from .frame_lenses import FrameLenses
+from .image_files import write_sizes
 from .lens_maps import everywhere
 from .projection import colmap_camera
 from .report import Report
-from .threads import threads
+from .threads import thread_count, threads
 
 LensAt = Callable[[int], CameraModel]
 """The lens of a frame by its number."""
 
-JPEG_QUALITY = 90
-"""A noisy plate of 960 x 540 takes 83 kB at 39 dB; 95 takes half as much again, for 2 dB."""
-MATTE_QUALITY = 95
-"""Edges are off by at most 7 of 255; with 90 by 17. In 4:2:0 a colored matte is off by 200."""
-_FULL_COLOR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 _IMAGES_HELD = 4
 """Images of full size in 8-bit RGB that a thread holds at most, about."""
 _MEMORY = 300 * 2**20
@@ -164,10 +158,10 @@ class _Writer:
         image = read_image(job.files[number])
         if job.matte:
             image = _gray_if_it_is(image)
-        _write_sizes(image, left[False], job.matte)
+        write_sizes(left[False], image, job.matte)
         if job.lens_at is not None:
             flat = self._straightener.straighten(image, job.lens_at(number))
-            _write_sizes(flat, left[True], job.matte)
+            write_sizes(left[True], flat, job.matte)
 
 
 def _gray_if_it_is(image: Any) -> Any:
@@ -179,29 +173,6 @@ def _gray_if_it_is(image: Any) -> Any:
 
 def _absent(targets: Mapping[int, Path]) -> dict[int, Path]:
     return {percent: file for percent, file in targets.items() if not file.is_file()}
-
-
-def _write_sizes(image: Any, targets: Mapping[int, Path], matte: bool) -> None:
-    for percent, target in targets.items():
-        write_bytes(target, encoded(scaled(image, percent), matte))
-
-
-def scaled(image: Any, percent: int) -> Any:
-    """The image in so many percent of its size, every pixel the mean of those it stands for."""
-    height, width = image.shape[:2]
-    size = proxy_size((width, height), percent)
-    if size == (width, height):
-        return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-def encoded(image: Any, matte: bool) -> bytes:
-    """A JPEG. Raises OutputError."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, MATTE_QUALITY if matte else JPEG_QUALITY]
-    done, data = cv2.imencode(".jpg", image, settings + (_FULL_COLOR if matte else []))
-    if not done:
-        raise OutputError("A proxy cannot be written: the image is too large for a JPEG.")
-    return bytes(data.tobytes())
 
 
 class Straightener:

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import PlateError
-from ..formats.atomic import write_bytes
 from ..proxies import PROXY_PERCENTS, Proxies
 from ..reconstruction import CameraModel
 from ..shot import by_frame
-from .extraction import thread_count
-from .proxies import Straightener, encoded, read_image, scaled
+from .image_files import write_sizes
+from .proxies import Straightener, read_image
 from .report import Report
-from .threads import threads
+from .threads import thread_count, threads
 
 
 def write_undistorted_proxies(
@@ -57,9 +56,8 @@ def _undistort(
             damaged.append(error.reason)
             return
         flat = straightener.straighten(image, lens_at(place))
-        for percent in percents:
-            small = scaled(flat, percent * 100 // largest)
-            write_bytes(output.file(percent, True, place), encoded(small, matte=False))
+        sizes = {percent * 100 // largest: percent for percent in percents}
+        write_sizes({each: output.file(sizes[each], True, place) for each in sizes}, flat)
 
     with threads(write, files, most=thread_count()) as finished:
         for done, _ in enumerate(finished, 1):

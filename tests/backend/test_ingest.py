@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 
 from backend.errors import Canceled, OutputError, PlateError, UsageError
@@ -144,6 +145,38 @@ def test_rotation_and_pixel_aspect(tmp_path: Path) -> None:
     # Rotated by 90 degrees counterclockwise: the left bar of the code lies at the bottom.
     upright = np.rot90(movies.read_image(shot.frame_file(4)), -1)
     assert movies.read_code(np.ascontiguousarray(upright)) == 3
+
+
+@pytest.mark.parametrize("flips", [(), ("-display_hflip",), ("-display_vflip",)])
+@pytest.mark.parametrize("angle", [0, 90, 180, 270])
+def test_pictures_stand_as_players_show_them(
+    tmp_path: Path, angle: int, flips: tuple[str, ...]
+) -> None:
+    plain = movies.coded_movie(tmp_path / "a.mp4", 2)
+    turned, shown = tmp_path / "turned.mp4", tmp_path / "shown.png"
+    movies.ffmpeg("-display_rotation", angle, *flips, "-i", plain, "-c", "copy", turned)
+    movies.ffmpeg("-i", turned, "-frames:v", 1, shown)
+    shot, _, _ = ingested(turned, tmp_path)
+    frame, expected = movies.read_image(shot.frame_file(1)), movies.read_image(shown)
+    assert frame.shape == expected.shape
+    assert np.abs(frame.astype(int) - expected).mean() < 1
+
+
+def test_photographs_stand_upright(tmp_path: Path) -> None:
+    for number in (1, 2):
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[:, :32] = 255  # The left half, which is the upper one after a turn clockwise.
+        spec = oiio.ImageSpec(64, 48, 3, "uint8")
+        spec.attribute("Orientation", 6)
+        out = oiio.ImageOutput.create(str(tmp_path / f"a{number}.jpg"))
+        out.open(str(tmp_path / f"a{number}.jpg"), spec)
+        out.write_image(image)
+        out.close()
+    shot, plate, _ = ingested(tmp_path / "a1.jpg", tmp_path)
+    frame = movies.read_image(shot.frame_file(1))
+    assert (plate.width, plate.height) == (48, 64) == (frame.shape[1], frame.shape[0])
+    assert frame[:24].mean() > 250
+    assert frame[40:].mean() < 5
 
 
 def test_more_than_9999_frames_get_more_digits(tmp_path: Path) -> None:

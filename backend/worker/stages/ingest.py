@@ -25,22 +25,20 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from ...color_spaces import COLOR_SPACES
 from ...errors import OutputError, PlateError
 from ...plates import plate_fingerprint, ranges
 from ...proxies import PROXY_FOLDER, PROXY_PERCENTS, Proxies
 from ...shot import FRAME_PATTERN, Plate, write_json
 from ...stages import IngestOptions
-from ..colors import needs_view, view_of, write_cube
+from ..encoding import Encoding, Stretch
 from ..extraction import (
-    Encoding,
     Extraction,
-    Stretch,
     extract_movie,
     extract_sequence,
     hold_proxies,
     keep_whole,
 )
-from ..float_images import extract_light
 from ..media import Movie
 from ..plate_plan import PlatePlan, of_fields, plan_plate, remarks, resampled
 from ..report import Context, Report
@@ -110,7 +108,10 @@ def _encoding(plan: PlatePlan, frames: Path, percents: tuple[int, ...]) -> Itera
         percents=percents,
     )
     with tempfile.TemporaryDirectory() as temporary:
-        if percents and needs_view(plan.color.space) and not plan.floats:
+        if percents and COLOR_SPACES[plan.color.space].needs_view and not plan.floats:
+            # What most plates have no need of is loaded for those that do.
+            from ..colors import write_cube
+
             cube = Path(temporary) / "view.cube"
             write_cube(plan.color.space, cube)
             encoding = replace(encoding, cube=cube)
@@ -155,6 +156,9 @@ def _extracted(
         return _extracted_movie(plan, plan.movie, encoding, kept, report)
     if not plan.floats:
         return extract_sequence(plan.source, encoding, kept, report), None
+    from ..colors import view_of
+    from ..float_images import extract_light
+
     left = set(plan.numbers).difference(kept)
     names = zip(plan.source.numbers, plan.source.files, strict=True)
     files = {number: file for number, file in names if number in left}
