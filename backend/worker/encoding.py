@@ -61,6 +61,11 @@ class Encoding:
         return self.picture.depth > 8
 
     @property
+    def bytes_held(self) -> int:
+        """Of one frame in memory while it is encoded, with what is seen of it in 8 bits."""
+        return self.size[0] * self.size[1] * (9 if self.deep else 6)
+
+    @property
     def proxies(self) -> Proxies:
         """Where Blender looks for those of a clip that starts with `first`."""
         return Proxies(self.folder / PROXY_FOLDER, f"{FRAME_PATTERN.format(self.first)}.png")

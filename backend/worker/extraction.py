@@ -24,7 +24,7 @@ from ..plates import PlateSource
 from ..processes import clean_environment, run_child
 from ..shot import by_frame
 from .encoding import IMAGE_RATE, Encoding, Stretch, of_images, of_movie, timed
-from .frame_program import FAILED, RESIZED, WRITTEN, Work, command
+from .frame_program import CONCAT, FAILED, RESIZED, WRITTEN, Reading, Writing, command
 from .media import Movie, Picture
 from .report import Report
 
@@ -86,8 +86,9 @@ def extract_sequence(
     with tempfile.TemporaryDirectory() as temporary:
         listing = Path(temporary) / "images.ffconcat"
         listing.write_text(image_list(files, encoding.picture), encoding="utf-8")
-        work = Work(str(listing), encoding, moments, len(files), "concat", {"safe": "0"})
-        _run(command(work, Path(temporary)), source.path, encoding, len(kept), report)
+        writing = Writing.of(encoding, moments, len(files))
+        program = command(Reading(str(listing), CONCAT), writing, Path(temporary))
+        _run(program, source.path, encoding, len(kept), report)
     return _what_is_there(encoding)
 
 
@@ -102,10 +103,10 @@ def extract_movie(
     count = len(encoding.numbers) - len(kept)
     with tempfile.TemporaryDirectory() as temporary:
         times = Path(temporary) / "times.txt"
-        work = Work(str(movie.path), encoding, moments, count, stretch=stretch, times=times)
+        reading = Reading.of_movie(movie.path, stretch, times)
         before = stretch.skip + len(kept) * encoding.every
         before += stretch.begin if stretch.ticks is None else 0
-        program = command(work, Path(temporary))
+        program = command(reading, Writing.of(encoding, moments, count), Path(temporary))
         _run(program, movie.path, encoding, len(kept), report, before)
         ticks = tuple(map(int, times.read_text().split()))
     if movie.untimed:

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the frames and proxies of a plate: `write_frames.py WORK`, see frame_program.py.
+"""Writes the frames and proxies of a plate: `write_frames.py WORK.json`, see frame_program.py.
 
 Says `frame=7` when so many are written, and when pictures change their size; libav's own words
-come between.
-Exit status 0, 1 on failure, 130 when it was interrupted.
+come between. Exit status 0, 1 on failure, 130 when it was interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import pickle
+import os
 import signal
 import struct
 import sys
@@ -33,16 +32,17 @@ from av.sidedata.sidedata import Type
 
 from backend.errors import ShotGopherError
 from backend.processes import INTERRUPT_SIGNALS
-from backend.shot import FRAME_PATTERN
-from backend.worker.encoding import Encoding, Filter, Stretch, in_rgb, to_be_seen
+from backend.worker.encoding import Filter
 from backend.worker.frame_files import pixels_of
-from backend.worker.frame_program import FAILED, RESIZED, WRITTEN, Work
+from backend.worker.frame_program import CONCAT, FAILED, RESIZED, WRITTEN, Reading, Writing, read
 from backend.worker.image_files import write_png, write_sizes
 from backend.worker.media import video_stream
 from backend.worker.threads import thread_count
 
 _HELD_IN_DECODER, _HELD = 10**8, 10**9
 """Bytes of the frames that are decoded, and encoded, at one time, at most."""
+_ANY_NAME = {"safe": "0"}
+"""Lets a list of images name any files."""
 _EIGHT_BITS: Filter = ("format", {"pix_fmts": "bgr24"})
 _END: Filter = ("buffersink", {})
 _TURNS = {
@@ -69,7 +69,7 @@ def main(told: str) -> int:
     av.logging.restore_default_callback()
     av.logging.set_libav_level(av.logging.WARNING)
     try:
-        _write(pickle.loads(Path(told).read_bytes()))
+        _write(*read(Path(told)))
     except ShotGopherError as error:
         _say(f"{FAILED}{error.reason}")
         return 1
@@ -82,63 +82,50 @@ def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def _write(work: Work) -> None:
+def _write(reading: Reading, writing: Writing) -> None:
     pictures: _Pictures | None = None
-    with _Writer(work) as writer:
-        for frame in _stretch(work):
-            pictures = pictures or _Pictures(work, frame)
+    with _Writer(writing) as writer:
+        for frame in _stretch(reading, _threading(writing)):
+            pictures = pictures or _Pictures(writing, frame)
             for picture in pictures.after(frame):
                 writer.put(picture)
         for picture in pictures.after(None) if pictures else ():
             writer.put(picture)
 
 
-def _stretch(work: Work) -> Iterator[Any]:
-    """The frames of the stretch, the times of which are listed."""
+def _threading(writing: Writing) -> str:
+    """A thread for each frame is the fastest, but all their frames are held at a time."""
+    few = writing.bytes_held * thread_count() < _HELD_IN_DECODER
+    return "AUTO" if few else "SLICE"
+
+
+def _stretch(reading: Reading, thread_type: str) -> Iterator[Any]:
+    """The frames that are wanted, their times being listed; none after one of another size."""
     with contextlib.ExitStack() as stack:
-        container = stack.enter_context(
-            av.open(work.source, format=work.format or None, options=dict(work.options))
-        )
-        stream = video_stream(container, Path(work.source))
-        stream.thread_type, stream.thread_count = _threads(work.encoding), thread_count()
-        listing = stack.enter_context(work.times.open("w")) if work.times else None
-        if work.stretch is not None and work.stretch.ticks is not None:
+        format_, options = reading.format or None, _ANY_NAME if reading.format == CONCAT else {}
+        container = stack.enter_context(av.open(reading.source, format=format_, options=options))
+        stream = video_stream(container, Path(reading.source))
+        stream.thread_type, stream.thread_count = thread_type, thread_count()
+        if reading.seek:
             start = Fraction(container.start_time or 0, av.time_base)
-            container.seek(int((start + Fraction(work.stretch.seek)) * av.time_base))
+            container.seek(int((start + Fraction(reading.seek)) * av.time_base))
+        listing = stack.enter_context(open(reading.times or os.devnull, "w"))
         size: tuple[int, int] | None = None
-        for frame in _within(work.stretch, _decoded(container, stream)):
+        for frame in _within(reading, _decoded(container, stream)):
             size = size or (frame.width, frame.height)
             if (frame.width, frame.height) != size:
                 _say(f"{RESIZED}{frame.width}x{frame.height}")
                 return
-            if listing is not None:
-                listing.write(f"{frame.pts or 0}\n")
+            listing.write(f"{frame.pts or 0}\n")
             yield frame
 
 
-def bytes_of(encoding: Encoding) -> int:
-    """Of one frame in memory, with what is seen of it."""
-    width, height = encoding.size
-    return width * height * (9 if encoding.deep else 6)
-
-
-def _threads(encoding: Encoding) -> str:
-    """A thread for each frame is the fastest, but all their frames are held at a time."""
-    few = bytes_of(encoding) * thread_count() < _HELD_IN_DECODER
-    return "AUTO" if few else "SLICE"
-
-
-def _within(stretch: Stretch | None, frames: Iterator[Any]) -> Iterator[Any]:
-    """Those of the stretch."""
-    if stretch is None:
-        yield from frames
-        return
-    first, last = stretch.ticks or (stretch.begin, stretch.end)
+def _within(reading: Reading, frames: Iterator[Any]) -> Iterator[Any]:
     for place, frame in enumerate(frames):
-        time = place if stretch.ticks is None else frame.pts or 0
-        if time > last:
+        time = frame.pts or 0 if reading.by_ticks else place
+        if reading.last is not None and time > reading.last:
             return
-        if time >= first:
+        if time >= reading.first:
             yield frame
 
 
@@ -164,7 +151,7 @@ def _frames(decode: Callable[[], list[Any]]) -> list[Any]:
 class _Pictures:
     """Makes the pictures that are written from decoded frames."""
 
-    def __init__(self, work: Work, frame: Any) -> None:
+    def __init__(self, writing: Writing, frame: Any) -> None:
         self._graph = av.filter.Graph()
         self._source = self._graph.add_buffer(
             width=frame.width,
@@ -173,10 +160,9 @@ class _Pictures:
             time_base=frame.time_base,
         )
         self._format = frame.format.name
-        self._told = bool(work.encoding.picture.matrix)
-        seen = [*to_be_seen(work.encoding), _EIGHT_BITS]
-        views = [[], seen] if work.encoding.percents else [[]]
-        steps = [*_upright(frame), *work.moments, *in_rgb(work.encoding)]
+        self._told = writing.has_matrix
+        views = [[], [*writing.seen, _EIGHT_BITS]] if writing.percents else [[]]
+        steps = [*_upright(frame), *writing.rgb]
         rgb = self._chain(self._source, [*steps, ("split", {"outputs": len(views)})])
         self._sinks = [self._chain(rgb, [*view, _END], place) for place, view in enumerate(views)]
         self._graph.configure()
@@ -231,15 +217,15 @@ def _orientation(frame: Any) -> tuple[int, ...]:
 class _Writer:
     """Encodes pictures with all processors, as many at a time as may be held."""
 
-    def __init__(self, work: Work) -> None:
-        self._encoding, self._left = work.encoding, work.count
-        most = max(1, min(thread_count(), _HELD // bytes_of(work.encoding)))
+    def __init__(self, writing: Writing) -> None:
+        self._writing, self._left = writing, writing.count
+        most = max(1, min(thread_count(), _HELD // writing.bytes_held))
         self._pool = ThreadPoolExecutor(most)
         self._free = threading.Semaphore(most)
         self._running: list[Future[None]] = []
         self._done = 0
-        for percent in self._encoding.percents:
-            self._encoding.proxies.folder(percent, False).mkdir(parents=True, exist_ok=True)
+        for file in writing.proxies(writing.first_frame).values():
+            file.parent.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> _Writer:
         return self
@@ -256,7 +242,7 @@ class _Writer:
         self._left -= 1
         self._free.acquire()
         self._look()
-        future = self._pool.submit(_write_picture, self._encoding, picture)
+        future = self._pool.submit(_write_picture, self._writing, picture)
         future.add_done_callback(lambda _: self._free.release())
         self._running.append(future)
 
@@ -270,12 +256,12 @@ class _Writer:
         _say(f"{WRITTEN}{self._done}")
 
 
-def _write_picture(encoding: Encoding, picture: Picture) -> None:
+def _write_picture(writing: Writing, picture: Picture) -> None:
     number, views = picture
     # The frame comes last: one that is there has its proxies.
-    if encoding.percents:
-        write_sizes(encoding.proxy_files(number), pixels_of(views.pop()))
-    write_png(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", pixels_of(views.pop()))
+    if writing.percents:
+        write_sizes(writing.proxies(number), pixels_of(views.pop()))
+    write_png(writing.frame(number), pixels_of(views.pop()))
 
 
 if __name__ == "__main__":
