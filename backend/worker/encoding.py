@@ -117,7 +117,9 @@ def timed(movie: Movie) -> list[Filter]:
 def of_images(encoding: Encoding, begin: int) -> list[Filter]:
     """The pictures of a list of images (see `image_list`), the first of which is number `begin`:
     the time of each tells its number."""
-    return [("setpts", {"expr": f"PTS+{begin}"}), *_deinterlaced(encoding)]
+    # Deinterlacing counts in halves of the unit that it is given.
+    counted = ("settb", {"expr": f"1/{IMAGE_RATE}"})
+    return [("setpts", {"expr": f"PTS+{begin}"}), *_deinterlaced(encoding), counted]
 
 
 def of_movie(encoding: Encoding, stretch: Stretch, done: int) -> list[Filter]:

@@ -54,9 +54,10 @@ def _write_frame(number: int, file: Path, encoding: Encoding, view: View) -> Non
     if (frame.shape[1], frame.shape[0]) != encoding.size:
         frame = cv2.resize(frame, encoding.size, interpolation=cv2.INTER_AREA)
     # The frame comes last: one that is there has its proxies.
-    small = (frame[:, :, ::-1] >> 8).astype(np.uint8)
-    write_sizes(encoding.proxy_files(number), np.ascontiguousarray(small))
-    del small
+    if encoding.percents:
+        small = np.ascontiguousarray((frame[:, :, ::-1] >> 8).astype(np.uint8))
+        write_sizes(encoding.proxy_files(number), small)
+        del small
     write_png(encoding.folder / f"{FRAME_PATTERN.format(number)}.png", frame)
 
 

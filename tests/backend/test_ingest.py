@@ -162,6 +162,22 @@ def test_pictures_stand_as_players_show_them(
     assert np.abs(frame.astype(int) - expected).mean() < 1
 
 
+@pytest.mark.parametrize("deinterlace", ["off", "frames"])
+def test_images_may_be_sampled_differently(tmp_path: Path, deinterlace: str) -> None:
+    """JPEGs of one sequence in 4:2:0 and 4:4:4, as different exports write them."""
+    rng = np.random.default_rng(1)
+    image = cv2.resize(rng.integers(0, 255, (4, 6, 3), np.uint8), (96, 64))
+    factors = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    for number in range(1, 5):
+        how = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factors[number % 2]]
+        cv2.imwrite(str(tmp_path / f"a{number}.jpg"), image, how)
+    shot, plate, _ = ingested(tmp_path / "a1.jpg", tmp_path, deinterlace=deinterlace)
+    assert plate.frames == (1, 2, 3, 4)
+    for number in plate.frames:
+        seen = movies.read_image(shot.frame_file(number)).astype(int)
+        assert np.abs(seen - image[..., ::-1]).mean() < 3
+
+
 def test_photographs_stand_upright(tmp_path: Path) -> None:
     for number in (1, 2):
         image = np.zeros((48, 64, 3), np.uint8)

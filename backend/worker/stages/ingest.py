@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import imageio_ffmpeg
+import av
 
 from ...color_spaces import COLOR_SPACES
 from ...errors import OutputError, PlateError
@@ -90,7 +90,7 @@ def run(context: Context[IngestOptions]) -> None:
         size=[plate.width, plate.height],
         bits=16 if encoding.deep else 8,
         proxies=sorted(percents),
-        ffmpeg=imageio_ffmpeg.get_ffmpeg_version(),
+        pyav=av.__version__,
     )
 
 
