@@ -39,6 +39,7 @@ class OptionSpec:
     group    a heading, under which options that follow each other with the same one are drawn
     needs    the option without which this one means nothing; "" when there is none
     once     an order for one run, not a setting: no property, and outputs are not compared by it
+    default_flags  spellings of a switch that say what holds anyway
     """
 
     name: str
@@ -57,6 +58,7 @@ class OptionSpec:
     needs: str
     once: bool
     check: Callable[[Any], object] | None
+    default_flags: tuple[str, ...]
 
 
 def option(
@@ -75,6 +77,7 @@ def option(
     needs: str = "",
     once: bool = False,
     check: Callable[[Any], object] | None = None,
+    default_flags: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field that knows how to show itself. `flags` are its command-line spellings.
 
@@ -94,6 +97,7 @@ def option(
         "needs": needs,
         "once": once,
         "check": check,
+        "default_flags": default_flags,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -136,6 +140,10 @@ def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec) -> None:
             common["help"] = f"Do not {spec.help[0].lower()}{spec.help[1:]}"
         action = "store_false" if spec.default else "store_true"
         parser.add_argument(*spec.flags, action=action, **common)
+        if spec.default_flags:
+            anyway = "store_true" if spec.default else "store_false"
+            same = common | {"help": f"{spec.help} (default)"}
+            parser.add_argument(*spec.default_flags, action=anyway, **same)
         return
     common["help"] = _flag_help(spec)
     common["type"] = spec.type

@@ -6,8 +6,8 @@ A stage writes into `<output>.part`; when all is whole, `<output>` is renamed to
 A run that fails or is canceled leaves the old output as it was and no `.part`; one whose process
 was killed leaves its `.part`, from which the next run may resume when the fingerprint is the same.
 
-The first folder a stage makes holds `stage.json`: what it was made from. Comparing it with today's
-options and inputs tells a current output from a stale one.
+The first folder a stage makes holds its record, mostly `stage.json`: what it was made from.
+Comparing it with today's options and inputs tells a current output from a stale one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_e
 from .options import from_mapping, lasting
 from .pictures import pictures_digest
 from .plates import plate_fingerprint
-from .shot import Shot, read_json, write_json
+from .shot import Shot, instance_folders, read_json, write_json
 from .stages import STAGES, Stage
 
-STAGE_FILE = "stage.json"
 PART = ".part"
 PREVIOUS = ".previous"
 
@@ -45,7 +44,7 @@ class Freshness(str, Enum):
 
 
 def stage_file(shot: Shot, stage: Stage) -> Path:
-    return shot.output(stage.makes[0]) / STAGE_FILE
+    return shot.output(stage.makes[0]) / stage.record
 
 
 def exists(shot: Shot, stage: Stage) -> bool:
@@ -108,11 +107,27 @@ def lens_digest(shot: Shot) -> str:
     return hashlib.sha256(json.dumps([lens, zoom]).encode()).hexdigest()
 
 
+def prompts_digest(shot: Shot) -> str:
+    """Tells what an artist has pointed at from everything else."""
+    try:
+        return hashlib.sha256(shot.prompts.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def instances_digest(shot: Shot) -> str:
+    """Tells the masks of all numbered instances from every other set of them."""
+    listed = [[folder.name, file_fingerprint(folder)] for folder in instance_folders(shot.roto)]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
 _READ: Mapping[str, Callable[[Shot], str]] = {
     "camera": camera_digest,
     "lens": lens_digest,
+    "instances": instances_digest,
     "masks": masks_digest,
     "pictures": pictures_digest,
+    "prompts": prompts_digest,
 }
 """What `Stage.reads` may name."""
 
@@ -179,7 +194,7 @@ class Writing:
 
     def _left_behind(self) -> dict[str, Any]:
         try:
-            return read_json(self.folder(self._stage.makes[0]) / STAGE_FILE)
+            return read_json(self.folder(self._stage.makes[0]) / self._stage.record)
         except FormatError:
             return {}
 
@@ -190,13 +205,13 @@ class Writing:
         for name in self._stage.makes:
             self.folder(name).mkdir(parents=True, exist_ok=True)
         self._record = {"stage": self._stage.name, "fingerprint": self._fingerprint, **record}
-        write_json(self.folder(self._stage.makes[0]) / STAGE_FILE, self._record)
+        write_json(self.folder(self._stage.makes[0]) / self._stage.record, self._record)
 
     def commit(self, extra: Mapping[str, Any]) -> None:
         """Renames every folder into place. Old outputs become `.previous`."""
         seconds = round(time.time() - self._started, 3)
         record = self._record | {"seconds": seconds, "finished": time.time(), **extra}
-        write_json(self.folder(self._stage.makes[0]) / STAGE_FILE, record)
+        write_json(self.folder(self._stage.makes[0]) / self._stage.record, record)
         for name in reversed(self._stage.makes):
             replace_folder(self.folder(name), self._shot.output(name))
 
@@ -210,7 +225,7 @@ def recover(shot: Shot, stage: Stage) -> None:
     finish_update(shot)
     left = _beside(shot.output(stage.makes[0]), PART)
     try:
-        whole = "finished" in read_json(left / STAGE_FILE)
+        whole = "finished" in read_json(left / stage.record)
     except FormatError:
         return
     if whole:

@@ -4,8 +4,11 @@
     source/shot.json                  the plate: where it came from, rate, size, frame map
     source/frames/frame_0001.png      the plate's frames, under the plate's own numbers
     source/frames/BL_proxy/...        proxies in Blender's own layout
-    roto/mask/frame_0001.png          masks: white = selected
-    roto/<label>/, matte/<label>/     mattes, plate size
+    roto/mask/frame_0001.png          masks: white = selected by any label
+    roto/<label>/, roto/<label>_00/   masks of a label, and of each of its instances, plate size
+    roto/combined/                    all refined mattes in one
+    roto/prompts.json                 points, boxes and masks that an artist pointed at things with
+    matte/<label>_00/                 refined mattes, plate size
     cleanplate/frame_0001.png         the plate without what the mattes select
     colmap/sparse/0/                  the solved model, as COLMAP stores it
     colmap/tracks.npz                 the 2-D tracks that the solve is made from
@@ -184,6 +187,14 @@ class Shot:
         return self.roto / "mask"
 
     @property
+    def combined(self) -> Path:
+        return self.roto / "combined"
+
+    @property
+    def prompts(self) -> Path:
+        return self.roto / "prompts.json"
+
+    @property
     def mattes(self) -> Path:
         """Holds a folder of refined mattes for each label."""
         return self.path / "matte"
@@ -315,6 +326,22 @@ def by_frame(files: Iterable[Path]) -> dict[int, Path]:
     """Files by the frame number in their name, ascending; files without a number are left out."""
     numbered = {number: file for file in files if (number := frame_number(file.name)) is not None}
     return dict(sorted(numbered.items()))
+
+
+_INSTANCE = re.compile(r".+_\d{2,}")
+
+
+def instance_folders(roto: Path) -> list[Path]:
+    """The folders of numbered instances (`person_00`) among those of labels, by name."""
+    if not roto.is_dir():
+        return []
+    folders = (Path(entry) for entry in os.scandir(roto) if entry.is_dir())
+    return sorted(folder for folder in folders if _INSTANCE.fullmatch(folder.name))
+
+
+def instance_name(label: str, number: int) -> str:
+    """The folder of an instance of a label."""
+    return f"{label}_{number:02d}"
 
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}

@@ -257,6 +257,137 @@ class ColmapOptions:
     )
 
 
+def _check_frame(text: str) -> None:
+    if not text.strip().isdigit():
+        raise UsageError(f"'{text}' is no frame number.")
+
+
+_ENGINES = (
+    Choice("auto", "The worker when its model is there, else a ComfyUI server that answers"),
+    Choice("embedded", "The model in the worker", "Worker"),
+    Choice("comfyui", "A ComfyUI server", "ComfyUI"),
+)
+
+
+@dataclass(frozen=True)
+class RotoOptions:
+    """What text roto looks for."""
+
+    prompt: str = option(
+        "person",
+        "What to look for, in a word or two each: person, bag, ball. Names are separated by commas",
+        label="Prompt",
+        flags=("--prompt",),
+        unit="words",
+    )
+    separate_instances: bool = option(
+        True,
+        "Write a folder of mattes for each person or thing that is found",
+        label="Separate Instances",
+        flags=("--no-separate-instances",),
+        default_flags=("--separate-instances",),
+    )
+    start: str = option(
+        "",
+        "Frame to begin at, from which it is tracked both ways: one that shows everything well. "
+        "Left empty, the first frame",
+        label="Start Frame",
+        flags=("--start-frame",),
+        unit="frame",
+        check=_check_frame,
+    )
+    threshold: float = option(
+        0.5,
+        "How sure the model must be of what it finds",
+        label="Threshold",
+        flags=("--roto-threshold",),
+        minimum=0.05,
+        maximum=0.95,
+        advanced=True,
+        unit="share",
+    )
+    engine: str = option(
+        "auto",
+        "What finds and tracks the masks",
+        label="Engine",
+        flags=("--roto-engine",),
+        choices=_ENGINES,
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class InteractiveOptions:
+    """How the points, boxes and masks in roto/prompts.json are tracked."""
+
+    model: str = option(
+        "auto",
+        "Which model tracks",
+        label="Model",
+        flags=("--interactive-model",),
+        choices=(
+            Choice("auto", "SAM 3 on a GPU when it is there, else SAM 2.1 tiny"),
+            Choice("sam3", "SAM 3: the best edges, needs a GPU", "SAM 3"),
+            Choice("sam2-tiny", "SAM 2.1 tiny: runs without a GPU", "SAM 2.1 Tiny"),
+            Choice("sam2-large", "SAM 2.1 large: free weights, wants a GPU", "SAM 2.1 Large"),
+        ),
+    )
+    engine: str = option(
+        "auto",
+        "What tracks the masks",
+        label="Engine",
+        flags=("--interactive-engine",),
+        choices=_ENGINES,
+        advanced=True,
+    )
+    wait: float = option(
+        600.0,
+        "Seconds to wait for masks that are drawn on the ComfyUI server's page",
+        label="Wait",
+        flags=("--interactive-wait",),
+        minimum=1.0,
+        maximum=86400.0,
+        unit="seconds",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class MamaOptions:
+    """How mattes are refined."""
+
+    chunk: int = option(
+        0,
+        "Frames that are refined at one time; 0 takes what the GPU has room for",
+        label="Chunk",
+        flags=("--mama-chunk",),
+        minimum=0,
+        maximum=200,
+        unit="frames",
+        advanced=True,
+    )
+    overlap: int = option(
+        3,
+        "Frames that two chunks share and are faded over",
+        label="Overlap",
+        flags=("--mama-overlap",),
+        minimum=0,
+        maximum=16,
+        unit="frames",
+        advanced=True,
+    )
+    seed: int = option(
+        42,
+        "Where the noise begins that the model starts from",
+        label="Seed",
+        flags=("--mama-seed",),
+        minimum=0,
+        maximum=2**31 - 1,
+        unit="n",
+        advanced=True,
+    )
+
+
 @dataclass(frozen=True)
 class UndistortOptions:
     """How the plate is undistorted: there is nothing to choose."""
@@ -287,7 +418,7 @@ class Stage:
 
     `needs` are stages that must have run before, `reads` ("camera", "masks" ...) is what counts by
     its content as well (see `outputs.inputs_of`). `makes` are folders of the shot that the stage
-    replaces as one, the first of which holds its `stage.json`. `version` goes up when the same
+    replaces as one, the first of which holds its `record`. `version` goes up when the same
     options on the same input would now give another result.
     """
 
@@ -301,6 +432,7 @@ class Stage:
     uses_gpu: bool = False
     version: int = 1
     reads: tuple[str, ...] = ()
+    record: str = "stage.json"
 
 
 STAGES: dict[str, Stage] = {
@@ -314,6 +446,40 @@ STAGES: dict[str, Stage] = {
             needs=(),
             makes=("source",),
             version=3,
+        ),
+        Stage(
+            name="roto",
+            title="Roto by Text",
+            summary="Find what a few words name and track its masks through the shot",
+            options=RotoOptions,
+            needs=("ingest",),
+            makes=("roto",),
+            groups=("core", "ml"),
+            uses_gpu=True,
+            record="roto.json",
+        ),
+        Stage(
+            name="interactive",
+            title="Track Masks",
+            summary="Track what points, boxes and drawn masks select through the shot",
+            options=InteractiveOptions,
+            needs=("ingest",),
+            makes=("roto",),
+            groups=("core", "ml"),
+            uses_gpu=True,
+            reads=("prompts",),
+            record="interactive.json",
+        ),
+        Stage(
+            name="mama",
+            title="Refine Mattes",
+            summary="Turn the masks of each person and thing into soft mattes",
+            options=MamaOptions,
+            needs=("ingest",),
+            makes=("matte", "roto/combined"),
+            groups=("core", "ml"),
+            uses_gpu=True,
+            reads=("instances",),
         ),
         Stage(
             name="colmap",
@@ -356,7 +522,7 @@ STAGES: dict[str, Stage] = {
 
 # Names that the Shot-Gopher documentation has and this version has not, so that asking for one
 # is answered with that and not with "unknown".
-PLANNED = ("interactive", "depth", "roto", "mama", "cleanplate", "mocap", "gsir")
+PLANNED = ("depth", "cleanplate", "mocap", "gsir")
 
 
 def get(name: str) -> Stage:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist points at things with: points, boxes and drawn masks, by object and frame.
+
+`roto/prompts.json` keeps it, so that the same masks can be tracked again without any window.
+Pixels are the plate's: (0, 0) is the corner of the first one, x to the right and y down.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import FormatError, UsageError
+from .formats.atomic import write_text
+from .shot import folder_name, read_json
+
+_VERSION = 1
+_KEPT = ("mask", "combined")
+"""Folders beside those of labels that are made of them."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """`inside`: whether the pixel belongs to the object."""
+
+    x: float
+    y: float
+    inside: bool = True
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is said of an object in one frame; not empty.
+
+    box   left, top, right, bottom, None without one
+    mask  a file of a drawn mask (white = selected, plate size), relative to the shot, "" for none
+    """
+
+    points: tuple[Point, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    mask: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.points and self.box is None and not self.mask
+
+
+@dataclass(frozen=True)
+class PromptedObject:
+    """An object with a name and what is said of it, by plate frame number."""
+
+    name: str
+    frames: Mapping[int, Prompt] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Its folder under roto/."""
+        name = folder_name(self.name)
+        return f"{name}_" if name.casefold() in _KEPT else name
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """All objects of a shot, in the order in which they were added."""
+
+    objects: tuple[PromptedObject, ...] = ()
+
+    def check(self) -> None:
+        """Raises UsageError for objects that share a folder or have nothing said of them."""
+        folders: dict[str, str] = {}
+        for each in self.objects:
+            other = folders.setdefault(each.folder.casefold(), each.name)
+            if other is not each.name:
+                raise UsageError(f"'{each.name}' and '{other}' would share one folder: rename one.")
+            if all(prompt.is_empty for prompt in each.frames.values()):
+                raise UsageError(f"Nothing is selected for '{each.name}': click on it first.")
+
+    def save(self, path: Path) -> None:
+        """Raises OutputError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, _text(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Prompts:
+        """Raises FormatError."""
+        data = read_json(path)
+        try:
+            if data["version"] != _VERSION:
+                raise FormatError(f"{path} was written by a newer version of Shot Gopher.")
+            return cls(tuple(_object(each) for each in data["objects"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"{path} is damaged: {error!r}.") from error
+
+
+def _text(prompts: Prompts) -> str:
+    objects = [
+        {
+            "name": each.name,
+            "frames": {
+                str(number): _prompt_json(prompt)
+                for number, prompt in sorted(each.frames.items())
+                if not prompt.is_empty
+            },
+        }
+        for each in prompts.objects
+    ]
+    return json.dumps({"version": _VERSION, "objects": objects}, indent=1, ensure_ascii=False)
+
+
+def _prompt_json(prompt: Prompt) -> dict[str, Any]:
+    points = [[point.x, point.y, int(point.inside)] for point in prompt.points]
+    found = {"points": points, "box": prompt.box, "mask": prompt.mask}
+    return {key: value for key, value in found.items() if value}
+
+
+def _object(data: Mapping[str, Any]) -> PromptedObject:
+    frames = {int(number): _prompt(prompt) for number, prompt in data["frames"].items()}
+    return PromptedObject(str(data["name"]), dict(sorted(frames.items())))
+
+
+def _prompt(data: Mapping[str, Any]) -> Prompt:
+    points = tuple(
+        Point(float(x), float(y), bool(inside)) for x, y, inside in data.get("points", ())
+    )
+    box = data.get("box")
+    if box is not None:
+        left, top, right, bottom = map(float, box)
+        box = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+    return Prompt(points, box, str(data.get("mask", "")))
