@@ -10,6 +10,7 @@
       BlenderError           no Blender could be used, or it failed
       OutputError            a result cannot be written (disk full, read-only folder)
       JobError               a job cannot be started or read
+      ModelError             a model's weights are missing, wrong or cannot be had
     Canceled                 the user asked to stop; not an error, so not an Exception
 
 A remedy is what the user can do about it.
@@ -30,6 +31,7 @@ class Remedy(str, Enum):
     RUN_AGAIN = "run_again"
     ALLOW_ONLINE = "allow_online"
     OPEN_LOG = "open_log"
+    GET_MODEL = "get_model"
 
 
 class ShotGopherError(Exception):
@@ -72,6 +74,10 @@ class OutputError(ShotGopherError):
 
 
 class JobError(ShotGopherError):
+    pass
+
+
+class ModelError(ShotGopherError):
     pass
 
 

@@ -4,6 +4,7 @@
     <home>/environments/   the worker's Python environments
     <home>/jobs/           one folder a job
     <home>/locks/          locks between the programs of this machine
+    <home>/models/         weights that were downloaded (models.py)
     <home>/recent_shots.json
 
 `home` is SHOT_GOPHER_HOME where that is set, else the usual place of the operating system:
@@ -56,6 +57,10 @@ def jobs_folder(home: Path) -> Path:
 
 def locks_folder(home: Path) -> Path:
     return home / "locks"
+
+
+def models_folder(home: Path) -> Path:
+    return home / "models"
 
 
 def recent_shots_file(home: Path) -> Path:

@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "backend": {"backend"},
     "backend/worker": {"backend/worker", "backend"},
 }
-WORKER_ONLY = {"torch", "cv2", "pycolmap", "av", "ffmpeg", "imageio_ffmpeg"}
+WORKER_ONLY = {
+    "torch", "torchvision", "transformers", "diffusers", "huggingface_hub", "safetensors",
+    "cv2", "pycolmap", "av", "ffmpeg", "imageio_ffmpeg",
+}  # fmt: skip
 TOP_LEVEL = {
     "blender_manifest.toml", "__init__.py", "operators", "panels", "backend", "workflows", "tests",
     "README.md", "LICENSE", "pyproject.toml", "docs", ".ci", ".gitignore", ".gitattributes",
