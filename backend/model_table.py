@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The models that stages use: where their weights are had, how big they are, what they allow.
 
-A model is one entry. What is written here has been read somewhere: a revision, a size or a hash
-that is not known is left open, and taken from the server at the first download (see models.py).
+A model is one entry. Revisions, sizes and hashes are those that independent public projects pin
+for the same files; what nobody pins is left open, and taken from the server at the download.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Licence:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file by its path in the repository, its bytes and its SHA-256 ("": not known)."""
+    """A file by its path in the repository, its bytes (0: not known) and SHA-256 ("": the same)."""
 
     path: str
-    size: int
+    size: int = 0
     sha256: str = ""
 
 
@@ -52,8 +52,9 @@ class Model:
     `revision` is the commit of the repository, "" for the newest one at the first download.
     `patterns` are the files to download; `inside` is the folder of the repository with the weights,
     and `needs` are the files in there without which it cannot be used. `files` are those that are
-    known byte by byte. `size` is bytes to download and `gpu_memory` bytes it takes to run, both
-    about, to be shown and to look for space. `gated`: the server wants the artist's own token.
+    known byte by byte. `size` is about how many bytes are downloaded; `gpu_memory` what the weights
+    alone take of a GPU in half precision, frames come on top. `gated`: the server wants to know who
+    asks, by the artist's own token.
     """
 
     name: str
@@ -75,22 +76,41 @@ _SAM_LICENCE = Licence(
     "SAM License",
     f"{HUB}/facebook/sam3/blob/main/LICENSE",
     Commercial.YES,
-    "No military use, and whoever passes the weights on passes the license on with them.",
+    "No military use; who passes the weights on passes the license on with them.",
 )
 _APACHE = Licence(
     "Apache License 2.0",
     "https://www.apache.org/licenses/LICENSE-2.0",
     Commercial.YES,
-    "None for the masks that it makes.",
+    "No limits on the masks that it makes.",
 )
 _STABILITY = Licence(
     "Stability AI Community License",
     "https://stability.ai/community-license-agreement",
     Commercial.LIMITED,
-    "Who earns more than it states in a year needs a license of Stability AI's.",
+    "Paid work only below the yearly revenue that it names; above, Stability AI wants a contract.",
 )
+_SAM2_PATTERNS = ("config.json", "*processor_config.json", "model.safetensors", "LICENSE*")
 
-_SAM2_NEEDS = ("config.json", "model.safetensors")
+
+def _sam2(name: str, title: str, purpose: str, size: str, revision: str, sha256: str) -> Model:
+    weights = ModelFile("model.safetensors", _SAM2_BYTES[name], sha256)
+    return Model(
+        name=name,
+        title=title,
+        purpose=purpose,
+        repository=f"facebook/sam2.1-hiera-{size}",
+        licence=_APACHE,
+        patterns=_SAM2_PATTERNS,
+        needs=("config.json", "model.safetensors", "preprocessor_config.json"),
+        size=weights.size,
+        gpu_memory=weights.size // 2,
+        revision=revision,
+        files=(weights,),
+    )
+
+
+_SAM2_BYTES = {"sam2-tiny": 155_908_064, "sam2-base": 323_476_296, "sam2-large": 897_897_416}
 
 MODELS: dict[str, Model] = {
     model.name: model
@@ -101,55 +121,61 @@ MODELS: dict[str, Model] = {
             purpose="Finds what words name and tracks it; tracks points and boxes too",
             repository="facebook/sam3",
             licence=_SAM_LICENCE,
-            patterns=("*.json", "model.safetensors", "merges.txt"),
-            needs=("config.json", "model.safetensors", "tokenizer.json"),
-            size=3440 * _MB,
-            gpu_memory=8 * _GB,
+            patterns=("*.json", "model.safetensors", "merges.txt", "LICENSE*"),
+            needs=("config.json", "model.safetensors", "tokenizer.json", "processor_config.json"),
+            size=3_444 * _MB,
+            gpu_memory=1_720 * _MB,
+            revision="3c879f39826c281e95690f02c7821c4de09afae7",
+            files=(
+                ModelFile(
+                    "model.safetensors",
+                    3_439_938_512,
+                    "6d06f0a5f84e435071fe6603e61d0b4cc7b40e0d39d487cfd4d67d8cc11cc14a",
+                ),
+            ),
             gated=True,
         ),
-        Model(
-            name="sam2-tiny",
-            title="SAM 2.1 Tiny",
-            purpose="Tracks points and boxes, without a GPU too",
-            repository="facebook/sam2.1-hiera-tiny",
-            licence=_APACHE,
-            patterns=("*.json", "model.safetensors"),
-            needs=_SAM2_NEEDS,
-            size=156 * _MB,
-            gpu_memory=1 * _GB,
+        _sam2(
+            "sam2-tiny",
+            "SAM 2.1 Tiny",
+            "Tracks points and boxes, without a GPU too",
+            "tiny",
+            "de431c4043854a71d8101e17995dfe596bf101a5",
+            "48c14467e5cf9e51870511feb72c89688e82dd74523142c0538b663e193ac2a7",
         ),
-        Model(
-            name="sam2-base",
-            title="SAM 2.1 Base+",
-            purpose="Tracks points and boxes",
-            repository="facebook/sam2.1-hiera-base-plus",
-            licence=_APACHE,
-            patterns=("*.json", "model.safetensors"),
-            needs=_SAM2_NEEDS,
-            size=324 * _MB,
-            gpu_memory=2 * _GB,
+        _sam2(
+            "sam2-base",
+            "SAM 2.1 Base+",
+            "Tracks points and boxes",
+            "base-plus",
+            "b7320756a13354e7530a63935656d35b2f91a290",
+            "2012733a0de5d03efd1bba550a2847c4551be9ef2e0d497c83074df66189f780",
         ),
-        Model(
-            name="sam2-large",
-            title="SAM 2.1 Large",
-            purpose="Tracks points and boxes, with the best edges of SAM 2.1",
-            repository="facebook/sam2.1-hiera-large",
-            licence=_APACHE,
-            patterns=("*.json", "model.safetensors"),
-            needs=_SAM2_NEEDS,
-            size=898 * _MB,
-            gpu_memory=3 * _GB,
+        _sam2(
+            "sam2-large",
+            "SAM 2.1 Large",
+            "Tracks points and boxes, with the best edges of SAM 2.1",
+            "large",
+            "665f8e2ad61cf5f53d65644ff27c8ee525124610",
+            "dc407dce21301fd94abb395c5099b4f2c455fdc8a8f261ac3d0ea6d4cd197230",
         ),
         Model(
             name="videomama",
             title="VideoMaMa",
-            purpose="Refines masks to mattes; needs the SVD image decoder too",
+            purpose="Refines masks to mattes, together with the SVD image decoder",
             repository="SammyLim/VideoMaMa",
             licence=_STABILITY,
-            patterns=("unet/config.json", "unet/*.safetensors"),
+            patterns=("unet/config.json", "unet/*.safetensors", "LICENSE*"),
             needs=("config.json", "diffusion_pytorch_model*.safetensors"),
-            size=6100 * _MB,
-            gpu_memory=12 * _GB,
+            size=6_100 * _MB,
+            gpu_memory=3_050 * _MB,
+            revision="e289a7acc8403c4fbe4dea2a1de5a9749ebc9bf5",
+            files=(
+                ModelFile(
+                    "unet/diffusion_pytorch_model.safetensors",
+                    sha256="f2442bf16ededad25c1c272ae7535b6411c43cee5c27b012bb6f7fda72d07b8c",
+                ),
+            ),
             inside="unet",
         ),
         Model(
@@ -158,10 +184,18 @@ MODELS: dict[str, Model] = {
             purpose="Turns what VideoMaMa computes into pictures",
             repository="stabilityai/stable-video-diffusion-img2vid-xt",
             licence=_STABILITY,
-            patterns=("vae/config.json", "vae/*fp16.safetensors"),
+            patterns=("vae/config.json", "vae/*.fp16.safetensors", "LICENSE*"),
             needs=("config.json", "diffusion_pytorch_model*.safetensors"),
             size=196 * _MB,
-            gpu_memory=4 * _GB,
+            gpu_memory=196 * _MB,
+            revision="9e43909513c6714f1bc78bcb44d96e733cd242aa",
+            files=(
+                ModelFile(
+                    "vae/diffusion_pytorch_model.fp16.safetensors",
+                    195_531_910,
+                    "af602cd0eb4ad6086ec94fbf1438dfb1be5ec9ac03fd0215640854e90d6463a3",
+                ),
+            ),
             inside="vae",
         ),
     )
