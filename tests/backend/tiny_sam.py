@@ -41,9 +41,16 @@ def save_sam3(folder: Path, **settings: Any) -> Path:
     """A folder as facebook/sam3 is one. `settings` go to the video model's configuration."""
     torch.manual_seed(7)
     model = Sam3VideoModel(Sam3VideoConfig.from_dict(_sam3_config() | settings))
+    _keep_seeing(model.tracker_model)
     model.save_pretrained(folder)
     _sam3_processor().save_pretrained(folder)
     return folder
+
+
+def _keep_seeing(tracker: Any) -> None:
+    """Makes the tracker sure that its objects are there; by chance it is not."""
+    with torch.no_grad():
+        tracker.mask_decoder.pred_obj_score_head.proj_out.bias += 5
 
 
 def _sam3_config() -> dict[str, Any]:
@@ -95,6 +102,8 @@ def _sam3_config() -> dict[str, Any]:
         "detector_config": detector,
         "tracker_config": tracker,
         "low_res_mask_size": 4 * grid,
+        "score_threshold_detection": 0.1,
+        "new_det_thresh": 0.2,
     }
 
 
@@ -163,7 +172,9 @@ def save_sam2(folder: Path) -> Path:
         "memory_attention_rope_feat_sizes": [side // 16] * 2,
         **_memory(_HIDDEN),
     }
-    Sam2VideoModel(Sam2VideoConfig.from_dict(config)).save_pretrained(folder)
+    model = Sam2VideoModel(Sam2VideoConfig.from_dict(config))
+    _keep_seeing(model)
+    model.save_pretrained(folder)
     size = {"height": side, "width": side}
     masks = {"height": side // 4, "width": side // 4}
     processor = Sam2VideoProcessor(
