@@ -8,6 +8,7 @@
       FormatError            a file is damaged or not of the format it claims
       InstallError           the worker's environment cannot be made
       BlenderError           no Blender could be used, or it failed
+      MaskError              masks or mattes are missing, damaged or cannot be made
       OutputError            a result cannot be written (disk full, read-only folder)
       JobError               a job cannot be started or read
       ModelError             a model's weights are missing, wrong or cannot be had
@@ -66,6 +67,10 @@ class InstallError(ShotGopherError):
 
 
 class BlenderError(ShotGopherError):
+    pass
+
+
+class MaskError(ShotGopherError):
     pass
 
 
