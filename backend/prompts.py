@@ -22,6 +22,12 @@ _KEPT = ("mask", "combined")
 """Folders beside those of labels that are made of them."""
 
 
+def label_folder(label: str) -> str:
+    """The folder under roto/ for a label that somebody typed."""
+    name = folder_name(label)
+    return f"{name}_" if name.casefold() in _KEPT else name
+
+
 @dataclass(frozen=True)
 class Point:
     """`inside`: whether the pixel belongs to the object."""
@@ -58,8 +64,7 @@ class PromptedObject:
     @property
     def folder(self) -> str:
         """Its folder under roto/."""
-        name = folder_name(self.name)
-        return f"{name}_" if name.casefold() in _KEPT else name
+        return label_folder(self.name)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def _text(prompts: Prompts) -> str:
         {
             "name": each.name,
             "frames": {
-                str(number): _prompt_json(prompt)
+                str(number): prompt_json(prompt)
                 for number, prompt in sorted(each.frames.items())
                 if not prompt.is_empty
             },
@@ -110,18 +115,20 @@ def _text(prompts: Prompts) -> str:
     return json.dumps({"version": _VERSION, "objects": objects}, indent=1, ensure_ascii=False)
 
 
-def _prompt_json(prompt: Prompt) -> dict[str, Any]:
+def prompt_json(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as JSON has it."""
     points = [[point.x, point.y, int(point.inside)] for point in prompt.points]
     found = {"points": points, "box": prompt.box, "mask": prompt.mask}
     return {key: value for key, value in found.items() if value}
 
 
 def _object(data: Mapping[str, Any]) -> PromptedObject:
-    frames = {int(number): _prompt(prompt) for number, prompt in data["frames"].items()}
+    frames = {int(number): read_prompt(prompt) for number, prompt in data["frames"].items()}
     return PromptedObject(str(data["name"]), dict(sorted(frames.items())))
 
 
-def _prompt(data: Mapping[str, Any]) -> Prompt:
+def read_prompt(data: Mapping[str, Any]) -> Prompt:
+    """What `prompt_json` has made. Raises KeyError, TypeError or ValueError."""
     points = tuple(
         Point(float(x), float(y), bool(inside)) for x, y, inside in data.get("points", ())
     )

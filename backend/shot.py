@@ -336,7 +336,12 @@ def instance_folders(roto: Path) -> list[Path]:
     if not roto.is_dir():
         return []
     folders = (Path(entry) for entry in os.scandir(roto) if entry.is_dir())
-    return sorted(folder for folder in folders if _INSTANCE.fullmatch(folder.name))
+    return sorted(folder for folder in folders if is_instance(folder.name))
+
+
+def is_instance(name: str) -> bool:
+    """Whether a folder's name is that of a numbered instance."""
+    return _INSTANCE.fullmatch(name) is not None
 
 
 def instance_name(label: str, number: int) -> str:

@@ -120,7 +120,10 @@ def _found(outputs: Mapping[str, Any]) -> tuple[Found, ...]:
     }
     masks = outputs["masks"].to(torch.uint8).mul(255).cpu().numpy()
     listed = zip(outputs["object_ids"].tolist(), masks, outputs["scores"].tolist(), strict=True)
-    return tuple(Found(labels[track], track, mask, score) for track, mask, score in listed)
+    # Of things that overlap, one may be left with nothing.
+    return tuple(
+        Found(labels[track], track, mask, score) for track, mask, score in listed if mask.any()
+    )
 
 
 def _renamed(
