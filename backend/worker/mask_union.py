@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The union of masks: what any of several labels selects.
 
-    roto/mask/       of all labels in roto/, which the camera's solve ignores
-    roto/combined/   of all mattes in matte/, for the clean plate
+roto/mask/       of all labels in roto/, which the camera's solve ignores
+roto/combined/   of all mattes in matte/, for the clean plate
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Kernel:
         """Places of the detections to keep, the surest first: each drops those after it that
         overlap it by more than `threshold`. `ious` is (n, n)."""
         if not use_iou_matrix:
-            raise ValueError("ious is a matrix here")
+            raise ValueError("boxes are not compared")
         table = (ious > threshold).cpu().numpy()
         open_ = np.ones(len(table), bool)
         kept = []
@@ -38,9 +38,11 @@ class Kernel:
                 open_ &= ~table[place]
         return torch.tensor(kept, dtype=torch.long, device=ious.device)
 
-    def cc_2d(self, masks: Any, get_counts: bool = True) -> tuple[Any, Any]:
+    def cc_2d(self, masks: Any, get_counts: bool) -> tuple[Any, Any]:
         """Connected areas (8 neighbors) of (n, 1, h, w) masks: labels and, for each pixel, how
         many its area has; 0 outside."""
+        if not get_counts:
+            raise ValueError("counts are what is asked for")
         found = [_areas(mask) for mask in masks.reshape(-1, *masks.shape[-2:]).cpu().numpy()]
         labels, counts = (
             torch.from_numpy(np.stack(each)).to(masks.device).reshape(masks.shape)

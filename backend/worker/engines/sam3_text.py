@@ -126,9 +126,7 @@ def _found(outputs: Mapping[str, Any]) -> tuple[Found, ...]:
     )
 
 
-def _renamed(
-    masks: Iterator[FrameMasks], begun: FrameMasks, last: int
-) -> Iterator[FrameMasks]:
+def _renamed(masks: Iterator[FrameMasks], begun: FrameMasks, last: int) -> Iterator[FrameMasks]:
     """Those of the second pass without the start frame, under the first pass's track ids.
 
     `begun` is the start frame in the first pass, `last` the highest id there.

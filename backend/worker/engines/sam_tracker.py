@@ -25,7 +25,7 @@ from transformers import (
     Sam3TrackerVideoProcessor,
 )
 
-from ...errors import UsageError
+from ...errors import MaskError, UsageError
 from ...prompts import Prompt, PromptedObject, Prompts
 from .. import weights
 from ..mask_files import HALF, read_mask
@@ -83,7 +83,8 @@ class Preview:
             return np.zeros((height, width), np.uint8)
         session = self._sam.session()
         self._sam.add(session, place, prompt, self._shot)
-        return self._sam.mask(self._sam.step(session, place, reverse=False))
+        found: Mask = self._sam.mask(self._sam.step(session, place, reverse=False))
+        return found
 
 
 def is_key(prompt: Prompt) -> bool:
@@ -134,7 +135,7 @@ class _Sam:
         """Says something of the object in a frame. A drawn mask counts alone. Raises MaskError."""
         inputs: dict[str, Any] = {}
         if prompt.mask:
-            drawn = read_mask(shot / prompt.mask, self.clip.size) >= HALF
+            drawn = read_mask(_drawn(shot, prompt.mask), self.clip.size) >= HALF
             inputs["input_masks"] = [drawn]
         else:
             if prompt.box is not None:
@@ -146,20 +147,28 @@ class _Sam:
             session, frame_idx=place, obj_ids=[_OBJECT], **inputs
         )
 
-    @torch.inference_mode()
     def step(self, session: Any, place: int, reverse: bool) -> Any:
         """What the model sees of the session's object in a frame."""
-        return self._model(session, frame_idx=place, reverse=reverse)
+        with torch.inference_mode():
+            return self._model(session, frame_idx=place, reverse=reverse)
 
-    @torch.inference_mode()
     def mask(self, output: Any) -> Mask:
-        logits = without_speckles(output.pred_masks.float())
-        width, height = self.clip.size
-        whole = torch.nn.functional.interpolate(
-            logits, size=(height, width), mode="bilinear", align_corners=False
-        )
-        selected: Mask = (whole[0, 0] > 0).to(torch.uint8).mul(255).cpu().numpy()
+        """At plate size."""
+        with torch.inference_mode():
+            logits = without_speckles(output.pred_masks.float())
+            whole = torch.nn.functional.interpolate(
+                logits, size=self.clip.size[::-1], mode="bilinear", align_corners=False
+            )
+            selected: Mask = (whole[0, 0] > 0).to(torch.uint8).mul(255).cpu().numpy()
         return selected
+
+
+def _drawn(shot: Path, name: str) -> Path:
+    """The file of a drawn mask. Raises MaskError for one that is not in the shot."""
+    path = (shot / name).resolve()
+    if not path.is_relative_to(shot.resolve()):
+        raise MaskError(f"The mask '{name}' is not in the shot folder: draw it again.")
+    return path
 
 
 class _Tracked:
