@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what an engine finds as the shot's roto/ folder, beside everything that is there already.
 
-    roto/<label>/       a label's masks, roto/<label>_00/ those of each thing, in order of appearance
+    roto/<label>/       a label's masks; roto/<label>_00/ of each thing, in order of appearance
     roto/mask/          the union of all labels, also of those made by hand
 
 Every folder has a mask for each frame of the plate, black where there is nothing. The new folder

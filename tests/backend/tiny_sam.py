@@ -184,4 +184,5 @@ def save_sam2(folder: Path) -> Path:
         video_processor=Sam2VideoVideoProcessor(size=size),
     )
     processor.save_pretrained(folder)
+    processor.image_processor.save_pretrained(folder)
     return folder
