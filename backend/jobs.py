@@ -84,7 +84,8 @@ class Request:
     `plate` is "" for a shot that has its frames. `force` runs stages that are up to date;
     `skip_existing` keeps any output that is there. `online` allows the worker to install its
     environment. `blender` names the Blender program for the scene, "" finds one. `install` names
-    environment groups to install though no stage asks for them; with that alone `shot` is "".
+    environment groups to install though no stage asks for them, `models` those to download; with
+    these alone `shot` is "".
     """
 
     shot: str
@@ -96,10 +97,12 @@ class Request:
     online: bool = True
     blender: str = ""
     install: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
     def stage_groups(self) -> tuple[str, ...]:
-        """The environment groups that the stages cannot do without."""
-        return tuple(sorted({g for stage in self.stages for g in stages.get(stage.name).groups}))
+        """The environment groups that the stages and downloads cannot do without."""
+        found = {group for stage in self.stages for group in stages.get(stage.name).groups}
+        return tuple(sorted(found | ({"core", "ml"} if self.models else set())))
 
     def groups(self) -> tuple[str, ...]:
         """All environment groups that the job would have."""
@@ -259,7 +262,8 @@ class JobStore:
 
         Raises JobError.
         """
-        folder = self.folder / _new_id(Shot(Path(request.shot or "environment")))
+        about = request.shot or ("models" if request.models else "environment")
+        folder = self.folder / _new_id(Shot(Path(about)))
         try:
             folder.mkdir(parents=True)
             write_json(folder / "request.json", asdict(request) | {"versions": _versions()})

@@ -14,14 +14,17 @@ the artist's own is when it has what the model needs. Downloading is worker/down
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import FormatError, ModelError, OutputError, Remedy, explain_os_error
+from .errors import FormatError, ModelError, OutputError, Remedy, UsageError, explain_os_error
 from .locations import locks_folder, models_folder
 from .model_table import MODELS, Licence, Model, ModelFile, model_named, size_text
 from .processes import FileLock
@@ -162,6 +165,49 @@ class ModelStore:
             return f"The download of {model.title} is not complete: {get}."
         return f"{model.title} is not on this machine: {get} ({size_text(model.size)})."
 
+    def check(self, name: str, on_bytes: Callable[[int], None] = lambda _count: None) -> int:
+        """Reads again every file of a model whose hash is known. Returns how many those are.
+
+        `on_bytes` is told how many were read since the last call. Raises ModelError when the model
+        is not ready or a file is not what it was.
+        """
+        model = model_named(name)
+        folder = self.folder(name)
+        for file, known in (expected := self._expected(model, folder)):
+            if hash_of(file, on_bytes) != known:
+                raise ModelError(
+                    f"{file} of {model.title} is damaged or another file: remove the model, then "
+                    "get it again.",
+                    Remedy.GET_MODEL,
+                )
+        return len(expected)
+
+    def _expected(self, model: Model, folder: Path) -> list[tuple[Path, str]]:
+        """The files that lie there whose hash is known, from the record or from the table."""
+        place, record = self.place(model.name), self.record(model.name)
+        if record is not None and folder == weights_in(place, model):
+            return [(place / file.path, file.sha256) for file in record.files]
+        named = ((folder / PurePosixPath(file.path).name, file.sha256) for file in model.files)
+        return [(file, sha256) for file, sha256 in named if file.is_file() and sha256]
+
+    def remove(self, name: str) -> None:
+        """Deletes what was downloaded. A folder of the artist's own stays, and is forgotten.
+
+        Raises ModelError while it is being downloaded, OutputError.
+        """
+        model = model_named(name)
+        lock = FileLock(locks_folder(self.home) / f"model-{name}.lock")
+        try:
+            if not lock.acquire():
+                raise ModelError(f"{model.title} is being downloaded; cancel that first.")
+            if self.place(name).is_dir():
+                shutil.rmtree(self.place(name))
+        except OSError as error:
+            raise OutputError(explain_os_error(error)) from error
+        finally:
+            lock.release()
+        self.choose(name, None)
+
     # What the artist has set
 
     def settings(self) -> Settings:
@@ -213,13 +259,18 @@ class ModelStore:
         return repository, revision
 
     def use_repository(self, name: str, repository: str) -> None:
-        """Takes the model from "owner/name" or "owner/name@revision"; "" from the usual one."""
+        """Takes the model from "owner/name" or "owner/name@revision"; "" from the usual one.
+
+        Raises UsageError, OutputError.
+        """
+        if repository and not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", repository):
+            raise UsageError(f"'{repository}' is no repository: write owner/name.")
         self._set("repositories", model_named(name).name, repository)
 
     def use_server(self, endpoint: str | None = None, token: str | None = None) -> None:
         """Sets what is not None; "" is the usual server, and no token. Raises OutputError."""
         with self._changing() as now:
-            server = now.endpoint if endpoint is None else endpoint.strip()
+            server = now.endpoint if endpoint is None else endpoint.strip().rstrip("/")
             known = now.token if token is None else token.strip()
             self._save(replace(now, endpoint=server, token=known))
 
@@ -255,6 +306,16 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return -1
+
+
+def hash_of(file: Path, on_bytes: Callable[[int], None]) -> str:
+    """A file's SHA-256; `on_bytes` hears of every piece that was read, and may raise."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as data:
+        while piece := data.read(_CHUNK):
+            digest.update(piece)
+            on_bytes(len(piece))
+    return digest.hexdigest()
 
 
 def weights_in(root: Path, model: Model) -> Path:

@@ -23,6 +23,7 @@ from ..errors import (
     Canceled,
     InstallError,
     JobError,
+    ModelError,
     OutputError,
     PlateError,
     Remedy,
@@ -31,6 +32,7 @@ from ..errors import (
 )
 from ..events import Event, EventReader, EventWriter
 from ..jobs import Request, StageRequest, shot_lock_name
+from ..models import ModelState, ModelStore
 from ..options import from_mapping, orders
 from ..outputs import Freshness
 from ..processes import INTERRUPT_SIGNALS, FileLock, run_same_output
@@ -88,6 +90,7 @@ def _run_to_the_end(folder: Path, inside: bool, events: EventWriter, report: Rep
         if _hand_over(folder, request, inside, report):
             return _after_hand_over(folder, report)
         with environment.in_use(Path(sys.executable)):
+            _get_models(request, report)
             _run_stages(request, events, report)
     except Canceled:
         return _end(events, request, folder, Event.CANCELED, 130)
@@ -168,6 +171,19 @@ def _after_hand_over(folder: Path, report: Report) -> int:
     if report.cancel_requested:
         raise Canceled
     raise JobError("The worker was killed before it was done.", Remedy.RUN_AGAIN)
+
+
+def _get_models(request: Request, report: Report) -> None:
+    if not request.models:
+        return
+    store = ModelStore(locations.home())
+    missing = [name for name in request.models if store.state(name) is not ModelState.READY]
+    if missing and not request.online:
+        raise ModelError("The model is not here, and online access is off.", Remedy.ALLOW_ONLINE)
+    # Only the environment that the job was handed to has what this needs.
+    downloading = importlib.import_module(".downloading", __package__)
+    for name in missing:
+        downloading.get_model(store, name, report)
 
 
 def _run_stages(request: Request, events: EventWriter, report: Report) -> None:
