@@ -256,6 +256,8 @@ def _run_stage(
         part, record = stack.enter_context(
             outputs.writing(shot, stage, options, inputs, report.uninterrupted())
         )
+        if "ml" in stage.groups:
+            importlib.import_module(".weights", __package__).prepare()
         module = importlib.import_module(f".stages.{stage.name}", __package__)
         report.results.clear()
         module.run(Context(shot, options, plate, request.blender, part, report, record))

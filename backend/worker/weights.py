@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Loading models onto the machine's device, and refusing weights that do not fit.
 
-Nothing here asks the network. `transformers` imports torchvision, whose compiled operations are
-missing where torch and torchvision come from different builds: see `prepare`.
+Nothing here asks the network. `prepare()` comes before the first import of transformers or
+diffusers; the runner calls it before it imports a stage that has them.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-from ..errors import ModelError, Remedy
+from ..errors import InstallError, ModelError, Remedy
 
 VARIANT = "fp16"
 """What half-precision weights of diffusers have in their names."""
@@ -35,18 +39,83 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.float16 if device.type == "mps" else torch.float32
 
 
+@functools.cache
+def prepare() -> Any:
+    """Makes transformers importable, offline. Returns what has to live as long as the process.
+
+    Raises InstallError when torch and torchvision do not belong together in a way that matters.
+    A torchvision from another build than torch has no compiled operations, and then fails to
+    import where it describes two of them. They are declared here instead, non-maximum suppression
+    with a body of ours; torchvision brings its own for what else is used (roi_align).
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    try:
+        importlib.import_module("torchvision")
+    except (RuntimeError, ImportError) as error:
+        if "torchvision::nms" not in str(error):
+            raise _bad_pair(error) from error
+    else:
+        return None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operation in ("nms", "qnms"):
+        library.define(f"{operation}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.impl(operation, nms, "CompositeExplicitAutograd")
+    try:
+        importlib.import_module("torchvision")
+    except (RuntimeError, ImportError) as error:
+        raise _bad_pair(error) from error
+    return library
+
+
+def _bad_pair(error: Exception) -> InstallError:
+    return InstallError(
+        f"torch and torchvision of the environment do not belong together ({error}). Remove the "
+        "environment, then install it again.",
+        Remedy.INSTALL_ENVIRONMENT,
+    )
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Non-maximum suppression: indices of boxes to keep, the best first.
+
+    `boxes` is (n, 4) as x0, y0, x1, y1 and `scores` (n,). A box goes when its intersection over
+    union with a better one that stays is over `threshold`.
+    """
+    corners, sizes = boxes[:, :2], (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+    far = corners + sizes
+    areas = sizes.prod(dim=1)
+    left = scores.argsort(descending=True, stable=True)
+    kept = []
+    while left.numel():
+        best, left = left[0], left[1:]
+        kept.append(best)
+        shared = torch.minimum(far[best], far[left]) - torch.maximum(corners[best], corners[left])
+        inter = shared.clamp(min=0).prod(dim=1)
+        left = left[inter <= threshold * (areas[best] + areas[left] - inter)]
+    return torch.stack(kept) if kept else scores.new_zeros(0, dtype=torch.long)
+
+
 def load_pretrained(cls: Any, folder: Path, **how: Any) -> Any:
     """`cls.from_pretrained` of a folder, in evaluation mode, when every weight is there.
 
     `how` goes to `from_pretrained`: dtype of transformers, torch_dtype of diffusers. Raises
-    ModelError when a weight is missing, has another shape, or is none of the model's.
+    ModelError when a weight is missing, has another shape, or is none of the model's. Pickles are
+    not read.
     """
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    prepare()
     try:
         model, found = cls.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, **_files(folder), **how
+            folder,
+            local_files_only=True,
+            output_loading_info=True,
+            use_safetensors=True,
+            **_files(folder),
+            **how,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _refused(folder, str(error).splitlines()[0]) from error
     _refuse_misfits(folder, found)
     return model.eval()
