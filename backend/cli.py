@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from .console import Console
 from .errors import Canceled, ShotGopherError, UsageError
 from .host import Host
-from .verbs import demo, environment, jobs, overlay, package, run, shots, stages, survey
+from .verbs import demo, environment, jobs, models, overlay, package, run, shots, stages, survey
 
-VERBS = (demo, run, stages, jobs, shots, survey, overlay, environment, package)
+VERBS = (demo, run, stages, jobs, shots, survey, overlay, environment, models, package)
 CTRL_C = 130
 
 _DESCRIPTION = """\

@@ -26,11 +26,20 @@ from typing import Any
 
 from .errors import FormatError, ModelError, OutputError, Remedy, UsageError, explain_os_error
 from .locations import locks_folder, models_folder
-from .model_table import MODELS, Licence, Model, ModelFile, model_named, size_text
+from .model_table import HUB, MODELS, Licence, Model, ModelFile, model_named, size_text
 from .processes import FileLock
 from .shot import read_json, write_json
 
-__all__ = ["MODELS", "Licence", "Model", "ModelFile", "ModelState", "ModelStore", "model_named"]
+__all__ = [
+    "HUB",
+    "MODELS",
+    "Licence",
+    "Model",
+    "ModelFile",
+    "ModelState",
+    "ModelStore",
+    "model_named",
+]
 
 RECORD = "model.json"
 SETTINGS = "settings.json"
@@ -268,7 +277,12 @@ class ModelStore:
         self._set("repositories", model_named(name).name, repository)
 
     def use_server(self, endpoint: str | None = None, token: str | None = None) -> None:
-        """Sets what is not None; "" is the usual server, and no token. Raises OutputError."""
+        """Sets what is not None; "" is the usual server, and no token.
+
+        Raises UsageError, OutputError.
+        """
+        if endpoint and not re.fullmatch(r"https?://[^\s/]+\S*", endpoint.strip()):
+            raise UsageError(f"'{endpoint}' is no address: it begins with https://.")
         with self._changing() as now:
             server = now.endpoint if endpoint is None else endpoint.strip().rstrip("/")
             known = now.token if token is None else token.strip()
