@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from . import installation
+from . import installation, torch_builds
 from .errors import FormatError, InstallError, Remedy, explain_os_error
 from .groups import GROUPS, fingerprint, in_order, pins, usable_versions
 from .host_python import HostPython, Version, choose, dotted
@@ -309,6 +309,8 @@ def _check_space(environment: Environment) -> None:
     """Raises InstallError when the disk cannot take what is still to come."""
     folder = environment.folder
     needed = sum(GROUPS[name].megabytes for name in environment.asked) * 10**6
+    if any(GROUPS[name].built for name in environment.asked):
+        needed += torch_builds.megabytes(torch_builds.choose()) * 10**6
     there = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
     free = shutil.disk_usage(folder).free
     if free + there >= needed:

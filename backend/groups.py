@@ -17,6 +17,8 @@ from .errors import UsageError
 from .host_python import Version, dotted
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
+BASE = "core"
+"""The group that everything needs; others come when a stage or a model asks for them."""
 INSTALLER = "installer"
 """The requirements that install the others."""
 
@@ -28,13 +30,17 @@ class Group:
     `modules` are imported to see that they work; `versions` are the Pythons that all pins have
     wheels for, the best first; `megabytes` is the disk space for installing, with
     the downloads; `libraries` are what
-    it needs from a Linux system beyond the C library.
+    it needs from a Linux system beyond the C library. `built` are packages of which there is one
+    build for each kind of GPU (see torch_builds.py), and `check` is a script of the worker that
+    sees whether all of it works together.
     """
 
     modules: tuple[str, ...]
     versions: tuple[Version, ...]
     megabytes: int
     libraries: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    check: str = ""
 
 
 GROUPS: dict[str, Group] = {
@@ -45,6 +51,13 @@ GROUPS: dict[str, Group] = {
         ),
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=1000,
+    ),
+    "ml": Group(
+        modules=("numpy", "torch", "safetensors", "tokenizers", "huggingface_hub"),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=2500,
+        built=("torch", "torchvision"),
+        check="check_models.py",
     ),
     "blender": Group(
         modules=("bpy",),

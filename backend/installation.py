@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import re
 import shutil
 import sys
@@ -16,12 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from . import pip_output
+from . import pip_output, torch_builds
 from .errors import InstallError, Remedy
 from .groups import GROUPS, installer_pins, pins
 from .host_python import HostPython, dotted
 from .processes import clean_environment, run_child
 
+WORKER = Path(__file__).resolve().parent / "worker"
 UNIT = "packages"
 LOG = "install.log"
 
@@ -59,8 +61,10 @@ class Installation:
         self._venv = folder / "venv"
         self._python = str(venv_python(self._venv))
         self._temporary = folder / "tmp"
-        self._total = len(installer_pins(host.version)) + len(pins(groups, host.version))
+        self._pinned = pins(groups, host.version)
+        self._total = len(installer_pins(host.version)) + len(self._pinned)
         self._handled: set[str] = set()
+        self._build = ""
 
     @contextlib.contextmanager
     def temporary_folder(self) -> Iterator[None]:
@@ -83,22 +87,38 @@ class Installation:
         """Brings a group's packages in and imports its modules where the worker will."""
         for pin in (*installer_pins(self._host.version), *pins((group,), self._host.version)):
             if pin not in self._handled:
-                self._install(pin)
+                self._install(pin, pin.partition("==")[0] in GROUPS[group].built)
                 self._handled.add(pin)
         for module in GROUPS[group].modules:
             self._tell(f"Checking {module}")
             status, lines = self._run([self._python, "-I", "-B", "-c", f"import {module}"])
             if status:
                 raise failed(self._explain_import(group, module, status, lines))
+        if GROUPS[group].check:
+            self._check(GROUPS[group].check)
         self._report.progress(len(self._handled), self._total, UNIT)
 
-    def _install(self, pin: str) -> None:
+    def _check(self, script: str) -> None:
+        """Runs the group's script, and tells what that has found out."""
+        self._tell("Trying it out")
+        status, lines = self._run([self._python, "-I", "-B", str(WORKER / script)])
+        try:
+            found = json.loads(lines[-1])
+            error, warnings = str(found["error"]), list(found["warnings"])
+        except (IndexError, KeyError, TypeError, ValueError):
+            error, warnings = pip_output.explain_import(lines, "torch", status), []
+        if error:
+            raise failed(error)
+        for warning in warnings:
+            self._report.warning(str(warning))
+
+    def _install(self, pin: str, built: bool = False) -> None:
         name, _, version = pin.partition("==")
         for package in packages(self._venv, name):
             # What was being written when an earlier run was killed looks installed to pip.
             if not is_whole(package):
                 shutil.rmtree(package)
-            elif package.name.endswith(f"-{version}.dist-info"):
+            elif _version_of(package) == version:
                 return
         self._tell(f"Installing {name}")
         download = pip_output.DownloadProgress(name)
@@ -108,17 +128,42 @@ class Installation:
             if text:
                 self._tell(text)
 
-        status, lines = self._run([*self._pip_install(), pin], on_line)
+        options = self._from_one_index() if built else ["--no-deps"]
+        status, lines = self._run([*self._pip_install(), *options, pin], on_line)
         if status:
             raise self._failed(lines, name)
 
     def _pip_install(self) -> list[str]:
         bar = "raw" if _pip_version(self._venv) >= (24, 1) else "off"
-        # --no-deps: the pins are all there is, and nothing else may come in beside them.
-        options = ("--no-deps", "--only-binary=:all:", "--no-input", "--no-color", "--retries=3")
+        options = ("--only-binary=:all:", "--no-input", "--no-color", "--retries=3")
         quiet = ("--disable-pip-version-check", "--no-warn-script-location")
         command = [self._python, "-I", "-m", "pip", "install", f"--progress-bar={bar}"]
         return [*command, *options, *quiet]
+
+    def _from_one_index(self) -> list[str]:
+        """Options of pip for a package with builds: the index, the same for all of them.
+
+        A CUDA build says itself which libraries of the GPU's vendor it needs, exactly; everything
+        else has its pin. --no-deps is for all other packages: nothing comes in beside the pins.
+        """
+        if not self._build:
+            self._build = self._choose_build()
+        constraints = self._temporary / "constraints.txt"
+        constraints.write_text("\n".join(self._pinned) + "\n", encoding="utf-8")
+        options = [f"--constraint={constraints}"]
+        if self._build != torch_builds.USUAL:
+            options.append(f"--index-url={torch_builds.INDEX.format(build=self._build)}")
+        return options
+
+    def _choose_build(self) -> str:
+        build = torch_builds.choose()
+        if build == torch_builds.USUAL or torch_builds.reachable(build):
+            return build
+        self._report.warning(
+            f"The builds of torch for this machine ({build}) cannot be reached; the usual package "
+            "server's are taken."
+        )
+        return torch_builds.USUAL
 
     def _tell(self, status: str) -> None:
         self._report.status(status)
@@ -196,6 +241,11 @@ def pip_environment(temporary: Path, base: Mapping[str, str] | None = None) -> d
     for name in elsewhere:
         variables.pop(f"PIP_{name}", None)
     return variables | {"PIP_USER": "0"} | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+
+
+def _version_of(package: Path) -> str:
+    """The version of a .dist-info folder, without the kind of build ("2.13.0+cu130")."""
+    return package.name.removesuffix(".dist-info").partition("-")[2].partition("+")[0]
 
 
 def site_packages(venv: Path) -> list[Path]:

@@ -167,9 +167,7 @@ class ModelStore:
         get = f"get it in the preferences under Models, or with `models get {model.name}`"
         if chosen is not None:
             missing = ", ".join(lacking(chosen, model))
-            return (
-                f"{chosen} should be {model.title} and lacks {missing}. Choose another, or {get}."
-            )
+            return f"{chosen} lacks {missing} of {model.title}. Choose another folder, or {get}."
         if self.place(model.name).is_dir():
             return f"The download of {model.title} is not complete: {get}."
         return f"{model.title} is not on this machine: {get} ({size_text(model.size)})."

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 
 from ..backend import environment
 from ..backend.errors import Remedy
-from ..backend.groups import GROUPS, in_order
+from ..backend.groups import BASE, GROUPS
 from ..backend.host import Host
 from ..backend.jobs import Job, JobState
-from ..backend.stages import STAGES
 from .view import progress_text
 
-NEEDED = in_order(sorted({group for stage in STAGES.values() for group in stage.groups}))
-"""The environment groups that the stages need."""
+NEEDED = (BASE,)
+"""The environment groups that an artist is asked to install; a job brings what else it needs."""
 MEGABYTES = sum(GROUPS[name].megabytes for name in NEEDED)
 """The disk space that installing them takes."""
 
@@ -55,7 +54,7 @@ def read_environment(host: Host, jobs: Iterable[Job]) -> tuple[EnvironmentView, 
 
 
 def _only_installs(job: Job) -> bool:
-    return not job.request.stages
+    return not job.request.stages and not job.request.models
 
 
 def compose_environment(

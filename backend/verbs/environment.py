@@ -10,11 +10,10 @@ from pathlib import Path
 from .. import environment
 from ..console import Console
 from ..environment import State
-from ..groups import GROUPS
+from ..groups import BASE, GROUPS
 from ..host import Host
 from ..locations import HOME_VARIABLE
 from ..pace import Pace, time_left
-from ..stages import STAGES
 from ..table import table
 
 
@@ -37,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--group",
         action="append",
         choices=tuple(GROUPS),
-        help="what to install; may be given more than once (default: what the stages need)",
+        help="what to install; may be given more than once (default: core)",
     )
     adding.add_argument(
         "--python", metavar="PATH", default="", help="the Python to make the environment from"
@@ -49,7 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 _INSTALL_DESCRIPTION = (
-    "Installs what is missing, going on where an earlier run was stopped. The group 'blender' is "
+    "Installs what is missing, going on where an earlier run was stopped. The group 'core' reads "
+    "plates and tracks cameras; 'ml' runs models, in the build for this machine's GPU, and comes "
+    "by itself with the first model; 'blender' is "
     "Blender as a Python package, for machines without a Blender program; it needs Python 3.11."
 )
 
@@ -91,8 +92,7 @@ def _status(_arguments: argparse.Namespace, host: Host) -> int:
 
 def _install(arguments: argparse.Namespace, host: Host) -> int:
     console = Console()
-    needed = [group for stage in STAGES.values() for group in stage.groups]
-    groups = arguments.group or needed
+    groups = arguments.group or [BASE]
     chosen = Path(arguments.python).absolute() if arguments.python else host.python
     python = environment.install(host.home, groups, chosen, ConsoleReport(console), host.online)
     console.line(f"ready: {python}")

@@ -70,6 +70,22 @@ def prepare() -> Any:
     return library
 
 
+def odd_pair() -> str:
+    """A sentence on a torchvision without its compiled operations, "" when it has them."""
+    torchvision = importlib.import_module("torchvision")
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    try:
+        torchvision.ops.nms(boxes, boxes[0, 2:3], 0.5)
+    except RuntimeError:
+        kind = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the processor"
+        return (
+            f"torch {torch.__version__} is built for {kind} and torchvision "
+            f"{torchvision.__version__} is not, and lacks its "
+            "compiled operations. Roto and mattes do not need them."
+        )
+    return ""
+
+
 def _bad_pair(error: Exception) -> InstallError:
     return InstallError(
         f"torch and torchvision of the environment do not belong together ({error}). Remove the "
