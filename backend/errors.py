@@ -10,6 +10,7 @@
       BlenderError           no Blender could be used, or it failed
       MaskError              masks or mattes are missing, damaged or cannot be made
       OutputError            a result cannot be written (disk full, read-only folder)
+      ComfyError             a ComfyUI server is not there, lacks something, or failed
       JobError               a job cannot be started or read
       ModelError             a model's weights are missing, wrong or cannot be had
     Canceled                 the user asked to stop; not an error, so not an Exception
@@ -75,6 +76,10 @@ class MaskError(ShotGopherError):
 
 
 class OutputError(ShotGopherError):
+    pass
+
+
+class ComfyError(ShotGopherError):
     pass
 
 

@@ -47,7 +47,7 @@ GROUPS: dict[str, Group] = {
     "core": Group(
         modules=(
             *("numpy", "cv2", "pycolmap", "av", "imageio_ffmpeg", "ffmpeg"),
-            *("OpenImageIO", "PyOpenColorIO"),
+            *("OpenImageIO", "PyOpenColorIO", "requests", "websocket"),
         ),
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=1000,

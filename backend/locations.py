@@ -6,6 +6,7 @@
     <home>/locks/          locks between the programs of this machine
     <home>/models/         weights that were downloaded (models.py)
     <home>/recent_shots.json
+    <home>/comfyui.json    which ComfyUI server is used
 
 `home` is SHOT_GOPHER_HOME where that is set, else the usual place of the operating system:
 
@@ -65,3 +66,7 @@ def models_folder(home: Path) -> Path:
 
 def recent_shots_file(home: Path) -> Path:
     return home / "recent_shots.json"
+
+
+def comfyui_file(home: Path) -> Path:
+    return home / "comfyui.json"

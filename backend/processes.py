@@ -95,6 +95,16 @@ def run_child(
     return process.returncode
 
 
+def start_child(command: Sequence[str], log: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+    """Starts a program of the worker's own group in `folder`, its output into `log`.
+
+    It ends with the worker however that ends. Raises OSError when it cannot be started.
+    """
+    return subprocess.Popen(
+        command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, **_child_options()
+    )
+
+
 def _child_options(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What every child of the worker is started with: it sees no input and ends with the worker."""
     return {

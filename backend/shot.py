@@ -28,6 +28,7 @@
     camera/undistorted/stmaps/...     maps for each frame, where the lens zooms
     proxies/<folder>/...              proxies of any other folder of images, in Blender's layout
     scene/shot.blend                  the scene that Blender built
+    workflows/*.json                  ComfyUI graphs of this shot's own, which win over ours
     logs/                             one log a job
     <output>/stage.json               how that output was made (see outputs.py)
 
@@ -259,6 +260,10 @@ class Shot:
     def written_proxies(self) -> Path:
         """Proxies of image folders, each under its folder's path in the shot."""
         return self.path / "proxies"
+
+    @property
+    def workflows(self) -> Path:
+        return self.path / "workflows"
 
     @property
     def logs(self) -> Path:
