@@ -58,7 +58,7 @@ class Slot:
     """An input that a node may have: its name in the API form, its type and what else is said."""
 
     name: str
-    type: Any
+    type: str
     how: Mapping[str, Any]
     required: bool
 
@@ -67,8 +67,6 @@ class Slot:
         """What may be chosen, None for an input that is no choice or one of files."""
         if any(self.how.get(key) for key in _UPLOADS):
             return None
-        if isinstance(self.type, list):
-            return self.type
         return self.how.get("options", []) if self.type == "COMBO" else None
 
 
@@ -107,7 +105,9 @@ def _slots(values: Mapping[str, Any], inputs: Mapping[str, Any], prefix: str) ->
 
 def _slot(name: str, said: Any, required: bool) -> Slot:
     how = said[1] if len(said) > 1 and isinstance(said[1], Mapping) else {}
-    return Slot(name, said[0], how, required)
+    if isinstance(said[0], list):  # How nodes of the older kind write a choice.
+        return Slot(name, "COMBO", {**how, "options": said[0]}, required)
+    return Slot(name, str(said[0]), how, required)
 
 
 def _chosen(values: Mapping[str, Any], slot: Slot) -> Mapping[str, Any]:
@@ -193,8 +193,7 @@ def _value_fault(slot: Slot, value: Any) -> tuple[str, str] | None:
 
 def _is_socket(slot: Slot) -> bool:
     """Whether an input takes links only: those that may be written out say so."""
-    plain = ("STRING", "BOOLEAN", "COMBO", "BOUNDING_BOX")
-    return isinstance(slot.type, str) and slot.type not in plain
+    return slot.type not in ("STRING", "BOOLEAN", "COMBO", "BOUNDING_BOX")
 
 
 def _number_fault(slot: Slot, value: Any) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .comfyui_graph import Classes, Graph, Slot, slots
+from .comfyui_graph import Classes, Graph, slots
 from .errors import FormatError, OutputError, UsageError, explain_os_error
 from .formats.atomic import write_bytes
 from .shot import Shot, read_json
@@ -170,7 +170,7 @@ def _changed(
     name: str, inputs: Mapping[str, str], described: Mapping[str, Any], package: Package
 ) -> Iterator[str]:
     """Inputs that have another name or type than the workflow was made for."""
-    now = {slot.name: type_name(slot) for slot in slots({}, described)}
+    now = {slot.name: slot.type for slot in slots({}, described)}
     wrong = [each for each, type_ in inputs.items() if now.get(each.split(".")[0]) is None
              or ("." not in each and now[each] != type_)]  # fmt: skip
     if wrong:
@@ -178,10 +178,6 @@ def _changed(
             f"The server's {name} has no input {', '.join(wrong)} as it was in {package.name} "
             f"{package.version}: its version does not fit."
         )
-
-
-def type_name(slot: Slot) -> str:
-    return "COMBO" if isinstance(slot.type, list) else str(slot.type)
 
 
 def _missing_weights(weights: Weights, classes: Classes) -> str:

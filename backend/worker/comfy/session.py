@@ -165,11 +165,14 @@ def _why_failed(messages: Sequence[Any], graph: Mapping[str, Any], server: Serve
 
 
 def saved(
-    images: Mapping[str, list[Image]], filled: Filled, frames: int
+    images: Mapping[str, list[Image]], filled: Filled, frames: int, nodes: Sequence[str] = ()
 ) -> dict[tuple[int, ...], list[Image]]:
-    """The files by what their nodes were copied for, as many as frames each. Raises ComfyError."""
+    """The files by what their nodes were copied for, as many as frames each: those of `nodes`, or
+    of all that save some. Raises ComfyError."""
     found = {}
     for node, trail in filled.saving().items():
+        if nodes and node not in nodes:
+            continue
         files = [image for image in images.get(node, ()) if image.type == "output"]
         if not files:
             raise ComfyError(

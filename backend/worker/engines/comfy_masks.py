@@ -285,7 +285,7 @@ class _PromptRun:
             end = self._server.client.view(images[-1])
             if decoded(end, self._clip.size).any():
                 last[place] = end
-            if leg[0] == key and not seeds:
+            if leg[0] == key and leg[-1] >= key and not seeds:
                 self._warn_of_nothing(place, key, pngs[key])
         return last
 
