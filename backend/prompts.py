@@ -86,33 +86,31 @@ class Prompts:
     def save(self, path: Path) -> None:
         """Raises OutputError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, _text(self))
+        write_text(path, json.dumps(self.to_json(), indent=1, ensure_ascii=False))
+
+    def to_json(self) -> dict[str, Any]:
+        objects = [{"name": each.name, "frames": _frames_json(each)} for each in self.objects]
+        return {"version": _VERSION, "objects": objects}
 
     @classmethod
     def load(cls, path: Path) -> Prompts:
         """Raises FormatError."""
-        data = read_json(path)
         try:
-            if data["version"] != _VERSION:
-                raise FormatError(f"{path} was written by a newer version of Shot Gopher.")
-            return cls(tuple(_object(each) for each in data["objects"]))
+            return cls.from_json(read_json(path))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"{path} is damaged: {error!r}.") from error
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Prompts:
+        """Raises FormatError for those of a newer version, what Python raises for nonsense."""
+        if data["version"] != _VERSION:
+            raise FormatError("The prompts were written by a newer version of Shot Gopher.")
+        return cls(tuple(_object(each) for each in data["objects"]))
 
-def _text(prompts: Prompts) -> str:
-    objects = [
-        {
-            "name": each.name,
-            "frames": {
-                str(number): prompt_json(prompt)
-                for number, prompt in sorted(each.frames.items())
-                if not prompt.is_empty
-            },
-        }
-        for each in prompts.objects
-    ]
-    return json.dumps({"version": _VERSION, "objects": objects}, indent=1, ensure_ascii=False)
+
+def _frames_json(each: PromptedObject) -> dict[str, Any]:
+    said = sorted((n, prompt) for n, prompt in each.frames.items() if not prompt.is_empty)
+    return {str(number): prompt_json(prompt) for number, prompt in said}
 
 
 def prompt_json(prompt: Prompt) -> dict[str, Any]:

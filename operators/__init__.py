@@ -19,6 +19,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "tracks",
         "survey",
         "check",
+        "picks",
         "export",
         "cli",
     ),

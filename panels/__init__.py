@@ -4,5 +4,5 @@
 import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
-    __package__, ("properties", "preferences", "shot", "stages", "results", "refine")
+    __package__, ("properties", "preferences", "shot", "stages", "roto", "results", "refine")
 )

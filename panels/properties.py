@@ -17,6 +17,8 @@ from ..backend.track_check import SLIP_FACTOR
 from ..operators import choosing
 from ..operators.check import redraw
 from ..operators.monitor import monitor
+from ..operators.picks import changed as picks_changed
+from ..operators.scene import picks
 from ..operators.scene.background import AUTO, FULL, use_size_everywhere
 from ..operators.scene.markers import MOST_TRACKS
 
@@ -31,6 +33,10 @@ def _changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> No
 
 def _view_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     redraw()
+
+
+def _picks_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    picks_changed()
 
 
 def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -93,6 +99,33 @@ SHOTGOPHER_PG_options = _group(
         for name, group in _STAGE_GROUPS.items()
     },
 )
+
+
+class SHOTGOPHER_PG_pick(bpy.types.PropertyGroup):
+    """One click, box or drawn mask; places are pixels of the plate, y down."""
+
+    frame: bpy.props.IntProperty()
+    kind: bpy.props.EnumProperty(
+        items=[(name, name.capitalize(), "") for name in (picks.POINT, picks.BOX, picks.MASK)]
+    )
+    x: bpy.props.FloatProperty()
+    y: bpy.props.FloatProperty()
+    right: bpy.props.FloatProperty()
+    bottom: bpy.props.FloatProperty()
+    inside: bpy.props.BoolProperty(default=True)
+    mask: bpy.props.StringProperty()
+
+
+class SHOTGOPHER_PG_object(bpy.types.PropertyGroup):
+    """Something to cut out of the plate."""
+
+    name: bpy.props.StringProperty(
+        name="Name", description="Also the name of its folder of masks", update=_picks_changed
+    )
+    color: bpy.props.FloatVectorProperty(
+        name="Color", subtype="COLOR_GAMMA", min=0.0, max=1.0, update=_picks_changed
+    )
+    picks: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_pick)
 
 
 class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
@@ -171,11 +204,25 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         max=MOST,
         update=_view_changed,
     )
+    picked: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_object)
+    picked_index: bpy.props.IntProperty()
+    picks_preview: bpy.props.BoolProperty(
+        name="Live Masks",
+        description="Draw the masks of what is picked in this frame over the plate",
+        default=True,
+        update=_picks_changed,
+    )
     options: bpy.props.PointerProperty(type=SHOTGOPHER_PG_options)
 
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
-    (*_STAGE_GROUPS.values(), SHOTGOPHER_PG_options, SHOTGOPHER_PG_shot)
+    (
+        *_STAGE_GROUPS.values(),
+        SHOTGOPHER_PG_options,
+        SHOTGOPHER_PG_pick,
+        SHOTGOPHER_PG_object,
+        SHOTGOPHER_PG_shot,
+    )
 )
 
 

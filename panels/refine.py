@@ -28,7 +28,7 @@ class _InClipEditor:
 
 class _Refine(_Solved):
     bl_label = "Refine"
-    bl_order = 3
+    bl_order = 4
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -62,7 +62,7 @@ class SHOTGOPHER_PT_refine_clip(_Refine, _InClipEditor, bpy.types.Panel):
 
 class _Survey(_Solved):
     bl_label = "Scene"
-    bl_order = 4
+    bl_order = 5
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout

@@ -25,7 +25,7 @@ _SCENE_TEXTS = {
 
 class SHOTGOPHER_PT_results(pieces.ShotGopherPanel, bpy.types.Panel):
     bl_label = "Results"
-    bl_order = 2
+    bl_order = 3
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout

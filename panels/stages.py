@@ -11,6 +11,7 @@ from .stage import draw_stage
 
 ELSEWHERE = {
     "ingest",  # is the shot panel's button
+    "interactive",  # is drawn with the objects that it tracks
     "scene",  # is for machines without an open Blender: the results panel does here what it does
 }
 

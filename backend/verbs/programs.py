@@ -27,9 +27,14 @@ _PATIENCE = 10.0
 """Seconds that an interrupted program has to clean up."""
 
 
-def worker_command(host: Host, script: str, *arguments: str) -> list[str]:
-    """The command for a script of the worker. Raises JobError without an environment."""
-    python = environment.find(host.home, ("core",))
+def worker_command(
+    host: Host, script: str, *arguments: str, groups: Sequence[str] = ("core",)
+) -> list[str]:
+    """The command for a script of the worker that needs those groups of packages.
+
+    Raises JobError without an environment.
+    """
+    python = environment.find(host.home, groups)
     if python is None:
         raise JobError(
             "The worker's environment is not installed: run `environment install` first.",

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,21 @@ class RealBlender:
             seen += program.stdout.read()
         return program.returncode, seen
 
-    def play(self, name: str, folder: Path, *arguments: str | Path, seconds: int) -> dict[str, Any]:
-        """Plays a scenario of `in_blender` in a window. Returns the report that it left."""
+    def play(
+        self,
+        name: str,
+        folder: Path,
+        *arguments: str | Path,
+        seconds: int,
+        flags: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Plays a scenario of `in_blender` in a window. Returns the report that it left.
+
+        `flags` are for Blender itself.
+        """
         report, log = folder / "report.json", folder / "blender.log"
         command = [str(TOOL), "window", self.version, folder / "end.png", seconds]
-        command += ["--python", SCRIPTS / name, "--", folder, *arguments]
+        command += [*flags, "--python", SCRIPTS / name, "--", folder, *arguments]
         with log.open("w") as output:
             session = subprocess.Popen(
                 list(map(str, command)),
