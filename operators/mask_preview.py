@@ -22,7 +22,7 @@ import bpy
 import gpu
 import numpy as np
 
-from ..backend.errors import ShotGopherError
+from ..backend.errors import JobError, ShotGopherError
 from ..backend.host import Host
 from ..backend.processes import WINDOWS, clean_environment, group_options, terminate_group
 from ..backend.prompts import Prompt, PromptedObject, Prompts
@@ -127,6 +127,8 @@ class MaskPreview:
         try:
             command = worker_command(host, _PROGRAM, str(shot.path), groups=_GROUPS)
             self._converse(command)
+        except JobError:
+            self.trouble = "Masks are drawn live when the worker's models are installed."
         except ShotGopherError as error:
             self.trouble = error.reason
         except Exception as error:

@@ -18,7 +18,6 @@ from ..backend.backgrounds import PLATE, find_backgrounds
 from ..backend.errors import FormatError, ShotGopherError
 from ..backend.shot import Shot
 from . import addon
-from .job import can_start, run_stage
 from .mask_preview import preview
 from .monitor import monitor
 from .scene import background, pick_view, picks
@@ -335,32 +334,6 @@ class SHOTGOPHER_OT_picks_load(_PicksOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class SHOTGOPHER_OT_masks_track(bpy.types.Operator):
-    """Track the masks of all objects through the shot, both ways from where they were picked"""
-
-    bl_idname = "shot_gopher.masks_track"
-    bl_label = "Track Masks"
-    bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.picked:
-            cls.poll_message_set("Add an object and click on it first")
-            return False
-        return can_start(cls, context.scene)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        state.picking = False
-        try:
-            prompts = picks.prompts_of(context.scene.shot_gopher)
-            prompts.check()
-            prompts.save(shot_of(context.scene).prompts)
-        except ShotGopherError as error:
-            self.report({"ERROR"}, error.reason)
-            return {"CANCELLED"}
-        return run_stage(self, context.scene, "interactive")
-
-
 class State:
     """Whether an artist is picking. `trouble` is why picks could not be saved, "" mostly."""
 
@@ -451,7 +424,6 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         SHOTGOPHER_OT_picking,
         SHOTGOPHER_OT_plate_edit,
         SHOTGOPHER_OT_picks_load,
-        SHOTGOPHER_OT_masks_track,
     )
 )
 

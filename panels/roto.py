@@ -22,7 +22,16 @@ _ROWS = 3
 class SHOTGOPHER_UL_objects(bpy.types.UIList):
     """Objects with their color, name and in how many frames they were clicked on."""
 
-    def draw_item(self, _context: Any, layout: Any, _data: Any, item: Any, *_rest: Any) -> None:
+    def draw_item(
+        self,
+        _context: Any,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: Any,
+        _active: Any,
+        _active_property: Any,
+    ) -> None:
         row = layout.row(align=True)
         swatch = row.row()
         swatch.ui_units_x = 0.8
@@ -46,12 +55,7 @@ class _RotoPanel:
         _draw_pick(layout, context)
         view = monitor.view(context.scene)
         stage = STAGES["interactive"]
-        box = layout.box()
-        if settings.picked:
-            row = box.row()
-            row.scale_y = 1.3
-            row.operator("shot_gopher.masks_track", icon="TRACKING_FORWARDS")
-        draw_stage(box, context, stage, view.stages[stage.name])
+        draw_stage(layout.box(), context, stage, view.stages[stage.name])
 
 
 def _draw_objects(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -83,9 +87,15 @@ def _draw_pick(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     each = picks.active(settings)
     here = [p for p in each.picks if p.frame == context.scene.frame_current] if each else []
     if each and here:
-        points = sum(p.kind == picks.POINT for p in here)
-        boxes = len(here) - points
-        pieces.facts(layout, [f"{each.name}: {points} points, {boxes} boxes in this frame"])
+        pieces.facts(layout, [f"{each.name} in this frame: {_counts(here)}"])
+
+
+def _counts(here: list[Any]) -> str:
+    words = {picks.POINT: "point", picks.BOX: "box", picks.MASK: "mask"}
+    counts = {word: sum(pick.kind == kind for pick in here) for kind, word in words.items()}
+    plural = {"point": "points", "box": "boxes", "mask": "masks"}
+    said = [f"{n} {word if n == 1 else plural[word]}" for word, n in counts.items() if n]
+    return ", ".join(said)
 
 
 class SHOTGOPHER_PT_roto(_RotoPanel, bpy.types.Panel):
