@@ -123,7 +123,7 @@ class SHOTGOPHER_OT_pick(_PicksOperator, bpy.types.Operator):
 
     bl_idname = "shot_gopher.pick"
     bl_label = "Pick on Plate"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO", "INTERNAL"}
 
     kind: bpy.props.EnumProperty(
         name="Kind",
