@@ -7,6 +7,7 @@
     roto/mask/frame_0001.png          masks: white = selected by any label
     roto/<label>/, roto/<label>_00/   masks of a label, and of each of its instances, plate size
     roto/combined/                    all refined mattes in one
+    roto/.prompts/car_frame_0001.png  the masks among these
     roto/prompts.json                 points, boxes and masks that an artist pointed at things with
     matte/<label>_00/                 refined mattes, plate size
     cleanplate/frame_0001.png         the plate without what the mattes select
@@ -194,6 +195,10 @@ class Shot:
     @property
     def prompts(self) -> Path:
         return self.roto / "prompts.json"
+
+    def prompt_mask(self, name: str, number: int) -> Path:
+        """A mask that an artist has an object tracked from."""
+        return self.roto / ".prompts" / f"{name}_{FRAME_PATTERN.format(number)}.png"
 
     @property
     def mattes(self) -> Path:

@@ -7,6 +7,7 @@ undo; what is picked is written to roto/prompts.json, from which it can be track
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,8 @@ from bpy.app.handlers import persistent
 
 from ..backend.backgrounds import PLATE, find_backgrounds
 from ..backend.errors import FormatError, ShotGopherError
-from ..backend.shot import Shot
+from ..backend.pictures import find_pictures
+from ..backend.shot import Shot, by_frame, folder_name
 from . import addon
 from .mask_preview import preview
 from .monitor import monitor
@@ -272,6 +274,50 @@ def _editor(context: bpy.types.Context) -> bpy.types.Area | None:
     return None
 
 
+class SHOTGOPHER_OT_pick_mask(_PicksOperator, bpy.types.Operator):
+    """Take a mask of this frame as it is for the object, and track it from here"""
+
+    bl_idname = "shot_gopher.pick_mask"
+    bl_label = "Use Mask"
+    bl_options = {"REGISTER", "UNDO"}
+
+    source: bpy.props.StringProperty(
+        name="Mask", description="A folder of masks in the shot", options={"SKIP_SAVE"}
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings, frame = context.scene.shot_gopher, context.scene.frame_current
+        each = picks.active(settings) or picks.add_object(settings)
+        try:
+            mask = keep_mask(shot_of(context.scene), self.source, frame, each.name)
+        except (ShotGopherError, OSError) as error:
+            self.report({"ERROR"}, getattr(error, "reason", str(error)))
+            return {"CANCELLED"}
+        picks.set_mask(each, frame, mask)
+        changed()
+        return {"FINISHED"}
+
+
+def keep_mask(shot: Shot, source: str, frame: int, name: str) -> str:
+    """Copies the mask of a frame to where no stage replaces it; its path within the shot.
+
+    Raises FormatError when the folder has none of that frame, OSError.
+    """
+    file = by_frame(find_masks(shot, source)).get(frame)
+    if file is None:
+        raise FormatError(f"{source} has no mask of frame {frame}.")
+    kept = shot.prompt_mask(folder_name(name), frame)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, kept)
+    return kept.relative_to(shot.path).as_posix()
+
+
+def find_masks(shot: Shot, source: str) -> list[Path]:
+    """The images of a folder of masks, which is named as backgrounds are."""
+    found = (pictures for pictures in find_pictures(shot) if pictures.name == source)
+    return [file for pictures in found for file in pictures.files.values()]
+
+
 class SHOTGOPHER_OT_plate_edit(_PicksOperator, bpy.types.Operator):
     """Show the plate in a movie clip editor, in a window of its own where there is none yet"""
 
@@ -422,6 +468,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         SHOTGOPHER_OT_picks_clear,
         SHOTGOPHER_OT_pick,
         SHOTGOPHER_OT_picking,
+        SHOTGOPHER_OT_pick_mask,
         SHOTGOPHER_OT_plate_edit,
         SHOTGOPHER_OT_picks_load,
     )

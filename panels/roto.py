@@ -44,6 +44,23 @@ class SHOTGOPHER_UL_objects(bpy.types.UIList):
         facts.label(text=f"{count} frames" if count != 1 else "1 frame")
 
 
+class SHOTGOPHER_MT_masks(bpy.types.Menu):
+    """The masks that an object can be tracked from"""
+
+    bl_label = "Use Mask"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        masks = [
+            each
+            for each in monitor.view(context.scene).backgrounds
+            if each.name.startswith(("roto/", "matte/"))
+        ]
+        for each in masks:
+            self.layout.operator("shot_gopher.pick_mask", text=each.label).source = each.name
+        if not masks:
+            self.layout.label(text="There are no masks yet")
+
+
 class _RotoPanel:
     bl_label = "Interactive Roto"
     bl_region_type = "UI"
@@ -80,6 +97,7 @@ def _draw_pick(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = column.row(align=True)
     row.operator("shot_gopher.picks_clear", icon="X")
     row.prop(settings, "picks_preview", toggle=True, icon="MOD_MASK")
+    column.menu(SHOTGOPHER_MT_masks.__name__, icon="IMAGE_ALPHA")
     if state.picking:
         pieces.facts(layout, ["Click: part of it", "Ctrl Click: not part of it", "Drag: a box"])
     for trouble in filter(None, (state.trouble, preview.trouble if settings.picks_preview else "")):
@@ -113,5 +131,11 @@ class SHOTGOPHER_PT_roto_image(_RotoPanel, bpy.types.Panel):
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (SHOTGOPHER_UL_objects, SHOTGOPHER_PT_roto, SHOTGOPHER_PT_roto_clip, SHOTGOPHER_PT_roto_image)
+    (
+        SHOTGOPHER_UL_objects,
+        SHOTGOPHER_MT_masks,
+        SHOTGOPHER_PT_roto,
+        SHOTGOPHER_PT_roto_clip,
+        SHOTGOPHER_PT_roto_image,
+    )
 )
