@@ -72,11 +72,16 @@ def add_object(settings: bpy.types.PropertyGroup, name: str = "") -> bpy.types.P
     """A new object, which becomes the active one."""
     taken = {each.name for each in settings.picked}
     numbers = (f"object_{number}" for number in range(1, len(taken) + 2))
+    used = [tuple(each.color) for each in settings.picked]
     added = settings.picked.add()
     added.name = name or next(each for each in numbers if each not in taken)
-    added.color = COLORS[(len(settings.picked) - 1) % len(COLORS)]
+    added.color = min(COLORS, key=lambda color: sum(_near(color, other) for other in used))
     settings.picked_index = len(settings.picked) - 1
     return added
+
+
+def _near(color: Sequence[float], other: Sequence[float]) -> bool:
+    return max(abs(a - b) for a, b in zip(color, other, strict=True)) < 0.01
 
 
 def active(settings: bpy.types.PropertyGroup) -> bpy.types.PropertyGroup | None:
