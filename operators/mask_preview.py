@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks of what is picked in one frame, from a program of the worker that stays alive.
+"""Masks of what is picked in a frame, from a program of the worker that stays alive.
 
 A thread of its own starts the program with the first question, asks and reads; it knows nothing of
-Blender. Answers are drawn when they come; a question that is out of date is dropped.
+Blender. While an answer is awaited only the newest question is kept.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import queue
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import bpy
 import gpu
@@ -25,115 +24,137 @@ import numpy as np
 from ..backend.errors import JobError, ShotGopherError
 from ..backend.host import Host
 from ..backend.processes import WINDOWS, clean_environment, group_options, terminate_group
-from ..backend.prompts import Prompt, PromptedObject, Prompts
+from ..backend.prompts import Prompt, Prompts, prompt_json
 from ..backend.shot import Shot
 from ..backend.verbs.programs import worker_command
 from . import addon
 from .scene import pick_view
 
-_PROGRAM = "preview_masks.py"
-_GROUPS = ("core", "ml")
+_PROGRAM, _GROUPS = "preview_masks.py", ("core", "ml")
 _LOOK = 0.05
 """Seconds between two looks for an answer while one is awaited."""
 _END = 2.0
+_NOT_INSTALLED = "Masks are drawn live when the worker's models are installed."
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is picked of an object in a frame of a shot."""
+    """What is picked in one frame: a prompt for each object by its name."""
 
     shot: Path
+    model: str
     frame: int
-    name: str
-    prompt: Prompt
+    prompts: tuple[tuple[str, Prompt], ...]
 
-    def to_json(self) -> str:
-        only = Prompts((PromptedObject(self.name, {self.frame: self.prompt}),))
-        return json.dumps({"frame": self.frame, **only.to_json()})
+    @classmethod
+    def of(cls, shot: Shot, model: str, frame: int, prompts: Prompts) -> Question:
+        said = ((each.name, each.frames.get(frame, Prompt())) for each in prompts.objects)
+        return cls(shot.path, model, frame, tuple(pair for pair in said if not pair[1].is_empty))
+
+    def to_json(self, number: int) -> str:
+        objects = [prompt_json(prompt) for _name, prompt in self.prompts]
+        return json.dumps({"id": number, "frame": self.frame, "objects": objects})
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The masks (h, w) of a question's objects by name."""
+
+    question: Question
+    masks: dict[str, np.ndarray]
 
 
 class MaskPreview:
-    """`trouble` is why there are no masks, "" when all is well; `working` while one is made."""
+    """`trouble` is why there are no masks, "" when all is well."""
 
     def __init__(self) -> None:
         self.trouble = ""
-        self._asked: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
-        self._wanted: dict[tuple[str, int], Question] = {}
-        self._masks: dict[tuple[str, int], tuple[Question, np.ndarray | None]] = {}
-        self._textures: dict[tuple[str, int], tuple[Question, gpu.types.GPUTexture]] = {}
+        self._changed = threading.Condition()
+        self._wanted: Question | None = None
+        self._answer: Answer | None = None
+        self._ended = False
         self._thread: threading.Thread | None = None
         self._program: subprocess.Popen[str] | None = None
+        self._textures: tuple[Answer, dict[str, gpu.types.GPUTexture]] | None = None
         self._arrived: Callable[[], None] = lambda: None
 
     @property
     def working(self) -> bool:
-        return any(key not in self._masks or self._masks[key][0] != question
-                   for key, question in self._wanted.items())  # fmt: skip
+        """An answer is awaited."""
+        alive = self._thread is not None and self._thread.is_alive()
+        known = self._answer.question if self._answer else None
+        return alive and self._wanted is not None and self._wanted != known
 
-    def want(self, shot: Shot, prompts: Prompts, frame: int, arrived: Callable[[], None]) -> None:
-        """Asks for the masks of a frame that are not known yet; `arrived` is called for each."""
-        self._arrived = arrived
-        self._wanted = {
-            (each.name, frame): Question(shot.path, frame, each.name, each.frames[frame])
-            for each in prompts.objects
-            if frame in each.frames and not each.frames[frame].is_empty
-        }
-        new = [q for key, q in self._wanted.items() if self._masks.get(key, (None,))[0] != q]
-        if not new:
+    def want(self, question: Question, arrived: Callable[[], None]) -> None:
+        """Asks, unless the answer is known; `arrived` is called now and then until it is."""
+        if not question.prompts:
             return
+        if self._program is not None and self._needs_another(question):
+            self.stop()
+        with self._changed:
+            self._wanted, self._arrived = question, arrived
+            self._changed.notify()
         if self._thread is None or not self._thread.is_alive():
-            self._start(shot)
-        for question in new:
-            self._asked.put(question)
+            self._start(question)
         if not bpy.app.timers.is_registered(self._look):
             bpy.app.timers.register(self._look, first_interval=_LOOK)
 
     def texture(self, name: str, frame: int) -> gpu.types.GPUTexture | None:
         """The mask of an object in a frame, None where there is none. Call it while drawing."""
-        question, mask = self._masks.get((name, frame), (None, None))
-        if question is None or mask is None:
+        answer = self._answer
+        if answer is None or answer.question.frame != frame or name not in answer.masks:
             return None
-        known = self._textures.get((name, frame))
-        if known is None or known[0] is not question:
-            known = (question, pick_view.texture_of(mask))
-            self._textures[name, frame] = known
-        return known[1]
+        if self._textures is None or self._textures[0] is not answer:
+            made = {each: pick_view.texture_of(mask) for each, mask in answer.masks.items()}
+            self._textures = (answer, made)
+        return self._textures[1][name]
 
     def stop(self) -> None:
         """Ends the program and forgets all masks."""
-        self._asked.put(None)
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
         if self._program is not None and self._program.poll() is None:
             terminate_group(self._program.pid, force=True)
         if self._thread is not None:
             self._thread.join(_END)
+        if bpy.app.timers.is_registered(self._look):
+            bpy.app.timers.unregister(self._look)
         self.__init__()  # type: ignore[misc]
 
-    def _start(self, shot: Shot) -> None:
+    def _needs_another(self, question: Question) -> bool:
+        """Whether the program that runs was started for another shot or model."""
+        known = self._wanted
+        return known is not None and (known.shot, known.model) != (question.shot, question.model)
+
+    def _start(self, question: Question) -> None:
         self.trouble, host = "", addon.host()
         self._thread = threading.Thread(
-            target=self._run, args=(host, shot), name="shot_gopher masks", daemon=True
+            target=self._run, args=(host, question), name="masks while picking", daemon=True
         )
         self._thread.start()
 
     def _look(self) -> float | None:
         self._arrived()
-        alive = self._thread is not None and self._thread.is_alive()
-        return _LOOK if alive and self.working else None
+        return _LOOK if self.working else None
 
-    def _run(self, host: Host, shot: Shot) -> None:
-        """In the thread."""
+    # In the thread
+
+    def _run(self, host: Host, question: Question) -> None:
         try:
-            command = worker_command(host, _PROGRAM, str(shot.path), groups=_GROUPS)
-            self._converse(command)
+            with tempfile.TemporaryDirectory() as folder:
+                words = (str(question.shot), question.model, folder)
+                self._converse(worker_command(host, _PROGRAM, *words, groups=_GROUPS))
         except JobError:
-            self.trouble = "Masks are drawn live when the worker's models are installed."
+            self.trouble = _NOT_INSTALLED
         except ShotGopherError as error:
             self.trouble = error.reason
         except Exception as error:
-            _log.exception("The preview of masks ended")
-            self.trouble = f"Masks cannot be shown: {error}."
+            if not self._ended:
+                _log.exception("The preview of masks ended")
+                self.trouble = f"Masks cannot be shown: {error}."
 
     def _converse(self, command: list[str]) -> None:
         with subprocess.Popen(
@@ -147,26 +168,38 @@ class MaskPreview:
             **group_options(WINDOWS),
         ) as program:
             self._program = program
-            while (question := self._asked.get()) is not None:
-                key = (question.name, question.frame)
-                if self._wanted.get(key) == question:
-                    self._masks[key] = (question, self._answer(program, question))
-            with contextlib.suppress(OSError):
-                program.stdin.close()
+            said = _read(program.stdout)
+            if "error" in said:
+                raise ShotGopherError(str(said["error"]))
+            asked, number = None, 0
+            while (question := self._next(asked)) is not None:
+                asked, number = question, number + 1
+                program.stdin.write(question.to_json(number) + "\n")
+                program.stdin.flush()
+                self._take(question, _read(program.stdout))
 
-    def _answer(self, program: subprocess.Popen[str], question: Question) -> np.ndarray | None:
-        program.stdin.write(question.to_json() + "\n")
-        program.stdin.flush()
-        line = program.stdout.readline()
-        if not line:
-            raise EOFError("the program of the worker has ended")
-        told: dict[str, Any] = json.loads(line)
-        if "error" in told:
-            self.trouble = str(told["error"])
-            return None
-        self.trouble = ""
-        file = Path(told["masks"][question.name])
-        return np.load(file, allow_pickle=False)
+    def _next(self, asked: Question | None) -> Question | None:
+        """The newest question once there is one that was not asked; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._wanted != asked)
+            return None if self._ended else self._wanted
+
+    def _take(self, question: Question, said: dict[str, Any]) -> None:
+        self.trouble = str(said.get("error", ""))
+        masks: dict[str, np.ndarray] = {}
+        if not self.trouble:
+            for (name, _prompt), file in zip(question.prompts, said["masks"], strict=True):
+                masks[name] = np.load(file, allow_pickle=False)
+        self._answer = Answer(question, masks)
+
+
+def _read(output: IO[str] | None) -> dict[str, Any]:
+    """The next line. Raises EOFError when the program has ended."""
+    line = output.readline() if output else ""
+    if not line:
+        raise EOFError("the program of the worker has ended")
+    said: dict[str, Any] = json.loads(line)
+    return said
 
 
 preview = MaskPreview()

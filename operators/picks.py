@@ -20,7 +20,7 @@ from ..backend.errors import FormatError, ShotGopherError
 from ..backend.pictures import find_pictures
 from ..backend.shot import Shot, by_frame, folder_name
 from . import addon
-from .mask_preview import preview
+from .mask_preview import Question, preview
 from .monitor import monitor
 from .scene import background, pick_view, picks
 
@@ -410,7 +410,9 @@ def _save_and_preview() -> None:
             state.trouble = ""
         except (ShotGopherError, OSError) as error:
             state.trouble = getattr(error, "reason", str(error))
-    preview.want(shot, prompts, scene.frame_current, redraw)
+    if settings.picks_preview:
+        model = settings.options.interactive.model
+        preview.want(Question.of(shot, model, scene.frame_current, prompts), redraw)
 
 
 def _previews(settings: Any, frame: int) -> Iterator[pick_view.Preview]:

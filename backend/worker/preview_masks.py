@@ -8,7 +8,7 @@ MODEL is a name of the table or "auto", FOLDER takes the masks. Reads JSON Lines
 an object being a prompt as roto/prompts.json has it. Of several that wait only the last is
 answered. Writes JSON Lines: `ready` with the model's name once it is loaded, then for each answer
 
-    {"id": 7, "frame": 1001, "masks": ["<FOLDER>/7_0.png"]}     gray PNGs of the plate's size
+    {"id": 7, "frame": 1001, "masks": ["<FOLDER>/7_0.npy"]}     (h, w) uint8 of the plate's size
     {"id": 7, "error": "..."}                                   nothing could be drawn of that
 
 and `error` alone, with exit status 1, when it cannot go on. The masks of an answer stay until the
@@ -29,6 +29,8 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import numpy as np
+
 from backend import locations
 from backend.errors import ShotGopherError, UsageError
 from backend.models import ModelStore
@@ -38,7 +40,6 @@ from backend.shot import Shot
 from backend.worker.engines.choice import prompt_model
 from backend.worker.engines.masking import Clip
 from backend.worker.engines.sam_tracker import Preview
-from backend.worker.mask_files import write_mask
 
 _KEPT = 2
 """Answers whose masks stay."""
@@ -78,9 +79,9 @@ def _answer_all(preview: Preview, folder: Path) -> None:
         except ShotGopherError as error:
             _tell(id=request.get("id"), error=error.reason)
             continue
-        files = [folder / f"{place}_{order}.png" for order in range(len(masks))]
+        files = [folder / f"{place}_{order}.npy" for order in range(len(masks))]
         for file, mask in zip(files, masks, strict=True):
-            write_mask(file, mask)
+            np.save(file, mask)
         _tell(id=place, frame=frame, masks=[str(file) for file in files])
         written.append(files)
         while len(written) > _KEPT:

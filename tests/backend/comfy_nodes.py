@@ -28,7 +28,9 @@ def color_mask(frame: Any, color: Any) -> Any:
 def things(frame: Any, label: str) -> list[tuple[int, ...]]:
     """The colors of a label's things in a frame, the brightest first."""
     channel = CHANNELS[label[0]]
-    colors = {tuple(int(value) for value in color) for color in np.unique(frame.reshape(-1, 3), axis=0)}
+    colors = {
+        tuple(int(value) for value in color) for color in np.unique(frame.reshape(-1, 3), axis=0)
+    }
     pure = [c for c in colors if c[channel] and not any(c[:channel] + c[channel + 1 :])]
     return sorted(pure, reverse=True)
 
@@ -121,7 +123,11 @@ class Nodes:
     def _ProPainterInpaint(self, inputs: Any) -> Any:  # noqa: N802
         assert len(inputs["image"]) == len(inputs["mask"])
         size = inputs["width"], inputs["height"]
-        return ([np.full((*size[::-1], 3), 128, np.uint8) for _frame in inputs["image"]], None, None)
+        return (
+            [np.full((*size[::-1], 3), 128, np.uint8) for _frame in inputs["image"]],
+            None,
+            None,
+        )
 
     def _LoadDA3Model(self, _inputs: Any) -> Any:  # noqa: N802
         return "model"

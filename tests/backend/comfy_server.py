@@ -138,7 +138,9 @@ class ComfyServer:
         for step in range(1, 1000):
             if job in self.interrupted and (self.play == "endless" or step > 40):
                 break
-            self.tell(client, "progress", {"value": step, "max": 1000, "prompt_id": job, "node": "2"})
+            self.tell(
+                client, "progress", {"value": step, "max": 1000, "prompt_id": job, "node": "2"}
+            )
             time.sleep(0.02)
         self._replay(job, client, "cancelled")
 
@@ -201,7 +203,9 @@ class ComfyServer:
         if socket is None:
             return
         text = json.dumps({"type": kind, "data": data}).encode()
-        size = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))
+        size = (
+            struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))
+        )
         try:
             socket.sendall(b"\x81" + size + text)
         except OSError:
@@ -311,7 +315,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
         message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + data)
-        fields = {part.get_param("name", header="content-disposition"): part for part in message.iter_parts()}
+        fields = {
+            part.get_param("name", header="content-disposition"): part
+            for part in message.iter_parts()
+        }
         folder = fields["subfolder"].get_payload(decode=True).decode().strip()
         name = fields["image"].get_filename()
         assert fields["type"].get_payload(decode=True).decode().strip() == "input"

@@ -113,14 +113,14 @@ def block(left: int, top: int = 30, width: int = 20, height: int = 30) -> Any:
     return mask
 
 
-def frames_of(
-    *things: tuple[str, int, Mapping[int, Any]], count: int = 6
-) -> list[FrameMasks]:
+def frames_of(*things: tuple[str, int, Mapping[int, Any]], count: int = 6) -> list[FrameMasks]:
     """`count` frames with things that have a label, a track id and masks by step."""
     return [
         FrameMasks(
             FIRST + step,
-            tuple(Found(label, track, masks[step]) for label, track, masks in things if step in masks),
+            tuple(
+                Found(label, track, masks[step]) for label, track, masks in things if step in masks
+            ),
         )
         for step in range(count)
     ]

@@ -127,9 +127,7 @@ def test_actors_that_cross_keep_their_numbers(shot: Shot) -> None:
     """By the order from left to right, or by nearness and size, they would be exchanged."""
     right = {step: block(10 + 16 * step) for step in range(6)}
     left = {step: block(90 - 16 * step, height=32) for step in range(6) if step != 3}
-    (warning, *_others) = write_found(
-        shot, frames_of(("person", 0, right), ("person", 1, left))
-    )
+    (warning, *_others) = write_found(shot, frames_of(("person", 0, right), ("person", 1, left)))
     assert warning == f"person_01 is not seen in frames {FIRST + 3}: check whether it is hidden."
     for step in range(6):
         assert np.array_equal(read(shot.roto / "person_00", step), right[step])

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from backend.prompts import Prompts
@@ -43,7 +46,20 @@ def test_things_are_pointed_at_on_the_plate(blender: RealBlender, tmp_path: Path
     assert box[2:6] == pytest.approx(corners, abs=close)
     assert told["undone"][0]["picks"] == car["picks"][:3]
     assert told["image"][2:4] == pytest.approx([width * 0.1, height * 0.9], abs=close)
+    check_mask(tmp_path, told)
     kept = Prompts.load(shot.prompts).objects[0]
     assert sorted(kept.frames) == [first, first + 3]
     assert [point.inside for point in kept.frames[first].points] == [True, False]
     assert kept.frames[first].box == pytest.approx(corners, abs=close)
+
+
+def check_mask(folder: Path, told: dict[str, Any]) -> None:
+    """Inside the mask the plate has some of the object's color, outside and without none."""
+    names = ("without", "with", "off")
+    seen = {name: cv2.imread(str(folder / f"{name}.png"))[..., ::-1].astype(int) for name in names}
+    color = 255 * np.array(told["color"])
+    for where, (x, y) in told["mask"].items():
+        before, after, off = (seen[name][y, x] for name in names)
+        assert np.abs(before - off).max() < 3, (where, before, off)
+        expected = before + 0.45 * (color - before) if where == "in" else before
+        assert np.abs(after - expected).max() < 12, (where, before, after, expected)

@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+import numpy as np
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press, region
 
@@ -149,6 +150,28 @@ def pick_in_the_image_editor() -> Iterator[Step]:
     yield 0.3
 
 
+def masks_over_the_plate() -> Iterator[Step]:
+    """A mask that has come from the worker is drawn in its object's color."""
+    module = sys.modules[f"{NAME}.operators.mask_preview"]
+    width, height = told["size"]
+    y, x = np.mgrid[:height, :width]
+    disc = np.where((x - width * 0.25) ** 2 + (y - height * 0.4) ** 2 < (height / 6) ** 2, 255, 0)
+    frame = window().scene.frame_current
+    question = module.Question(shot, "auto", frame, ())
+    picture(folder / "without.png")
+    module.preview._answer = module.Answer(question, {"car": disc.astype(np.uint8)})
+    area("CLIP_EDITOR").tag_redraw()
+    yield 0.5
+    picture(folder / "with.png")
+    places = {"in": place(0.25, 0.4, "CLIP_EDITOR"), "out": place(0.25, 0.75, "CLIP_EDITOR")}
+    told["mask"] = {name: (x, window().height - y) for name, (x, y) in places.items()}
+    told["color"] = list(settings().picked[0].color)
+    settings().picks_preview = False
+    yield 0.5
+    picture(folder / "off.png")
+    settings().picks_preview = True
+
+
 def load_again() -> Iterator[Step]:
     before = json.loads(PROMPTS.read_text(encoding="utf-8"))
     settings().picked.clear()
@@ -176,6 +199,7 @@ def scenario() -> Iterator[Step]:
     yield 0.5
     told["size"] = list(area("CLIP_EDITOR").spaces.active.clip.size)
     yield from pick_in_the_clip_editor()
+    yield from masks_over_the_plate()
     yield from pick_in_the_image_editor()
     yield from load_again()
     told["draws"], told["touched"] = watch.draws, watch.touched
