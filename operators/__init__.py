@@ -14,6 +14,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "job",
         "plate",
         "environment",
+        "models",
         "camera",
         "background",
         "tracks",

@@ -24,6 +24,7 @@ from ..backend.jobs import Job, JobState, JobStore
 from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
+from .models_view import ModelsView, compose_models, read_models
 from .scene import stamp
 from .scene.background import shown_name
 from .view import (
@@ -84,6 +85,8 @@ class Monitor:
     def __init__(self) -> None:
         self.environment = EnvironmentView()
         self._environment_on_disk = EnvironmentView()
+        self.models = ModelsView()
+        self._models_on_disk = ModelsView()
         self.trouble = ""
         self.import_waits = False
         self.recent: tuple[RecentView, ...] = ()
@@ -177,7 +180,8 @@ class Monitor:
         def read() -> Any:
             jobs = store.jobs()
             shots = {uid: read_shot(query, jobs) for uid, query in queries.items()}
-            return shots, read_environment(host, jobs), read_recent(host.home)
+            installed, recent = read_environment(host, jobs), read_recent(host.home)
+            return shots, installed, read_models(host, jobs), recent
 
         return read
 
@@ -188,11 +192,14 @@ class Monitor:
         self._reading = None
         if reading.error:
             raise reading.error
-        self._on_disk, (self._environment_on_disk, installs), self.recent = reading.result
+        self._on_disk, installed, models, self.recent = reading.result
+        self._environment_on_disk, installs = installed
+        self._models_on_disk, downloads = models
         found = [job for disk in self._on_disk.values() for job in disk.jobs]
         # A job that is followed already has been read further than the copy from the disk.
         self._jobs = {
-            job.folder.name: self._jobs.get(job.folder.name, job) for job in (*found, *installs)
+            job.folder.name: self._jobs.get(job.folder.name, job)
+            for job in (*found, *installs, *downloads)
         } | {job.folder.name: job for job in self.active_jobs}
         self.trouble = ""
         return True
@@ -232,8 +239,9 @@ class Monitor:
         jobs = sorted(self._jobs.values(), key=lambda job: job.folder.name)
         views = {uid: self._compose_shot(uid, disk, jobs) for uid, disk in self._on_disk.items()}
         environment = compose_environment(self._environment_on_disk, jobs, self._canceling)
-        if (views, environment) != (self._views, self.environment):
-            self._views, self.environment = views, environment
+        models = compose_models(self._models_on_disk, jobs, self._canceling)
+        if (views, environment, models) != (self._views, self.environment, self.models):
+            self._views, self.environment, self.models = views, environment, models
             _redraw()
             self._settling = [time.monotonic() + wait for wait in SETTLING]
 

@@ -10,6 +10,7 @@ import bpy
 
 from ..backend.errors import Remedy
 from ..operators.environment_view import EnvironmentView
+from ..operators.models_view import ModelView
 from ..operators.view import StageView
 
 CATEGORY = "Shot Gopher"
@@ -55,7 +56,7 @@ def facts(layout: bpy.types.UILayout, lines: Sequence[str]) -> None:
         column.label(text=line)
 
 
-def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView) -> None:
+def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView | ModelView) -> None:
     """The bar of a running job with its cancel button, and what it does."""
     column = layout.column(align=True)
     row = column.row(align=True)
@@ -77,6 +78,8 @@ def remedy_button(layout: bpy.types.UILayout, remedy: Remedy | None, stage: str,
         column.operator("shot_gopher.environment_install", icon="IMPORT")
     elif remedy is Remedy.ALLOW_ONLINE:
         column.operator("shot_gopher.allow_online", icon="INTERNET")
+    elif remedy is Remedy.GET_MODEL:
+        column.operator("shot_gopher.models_show", icon="IMPORT")
     elif remedy is Remedy.SET_UP_SHOT:
         column.operator("shot_gopher.set_up", text="Set Up", icon="FILE_REFRESH")
     elif remedy is Remedy.TRACK_CAMERA:

@@ -7,6 +7,7 @@ from ..operators import addon
 from ..operators.environment_view import MEGABYTES
 from ..operators.monitor import monitor
 from . import pieces
+from .models import draw_models
 
 
 def _home_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
@@ -42,6 +43,7 @@ class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_environment(layout.box(), context)
+        draw_models(layout.box(), context)
         column = layout.column()
         column.prop(self, "projects_folder")
         column.prop(self, "worker_home")

@@ -4,23 +4,31 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend import models
 from backend.errors import Canceled, ModelError, OutputError, Remedy
+from backend.events import Event, EventReader
+from backend.jobs import WORKER, Request
 from backend.model_table import MODELS, Commercial, Licence, Model, ModelFile
 from backend.models import ModelState, ModelStore
+from backend.shot import write_json
 from tests.backend.hub_server import COMMIT, TOKEN, Hub, serving
 
 pytest.importorskip("huggingface_hub")
 from backend.worker import downloading
 
+ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = bytes(range(256)) * 2000
 FILES = {
     "config.json": b'{"model_type": "small"}',
@@ -288,3 +296,77 @@ def test_a_new_revision_leaves_no_old_weights(store: ModelStore, hub: Hub) -> No
     get(store)
     assert hub.fetched() == [], "what has not changed is not fetched again"
     assert not (store.place("small") / "model-00001-of-00002.safetensors").exists()
+
+
+# The whole way: a job of the worker, then a model that is loaded without any network
+
+
+def run_job(home: Path, folder: Path, hub_model: str) -> list[dict[str, Any]]:
+    """Runs a job that downloads a model, in this Python; its events."""
+    folder.mkdir()
+    request = Request(shot="", plate="", stages=(), models=(hub_model,))
+    write_json(folder / "request.json", vars(request) | {"versions": {}})
+    subprocess.run(
+        [sys.executable, "-I", "-B", str(WORKER), str(folder), "--inside"],
+        env=os.environ | {"SHOT_GOPHER_HOME": str(home)}, check=False, timeout=60,
+    )  # fmt: skip
+    return EventReader(folder / "events.jsonl").poll()
+
+
+_LOAD = """
+import socket, sys
+
+def refuse(*_arguments, **_named):
+    raise AssertionError("a socket was opened")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from backend.models import ModelStore
+from backend.worker import weights
+
+weights.prepare()
+from transformers import CLIPTextModel
+
+store = ModelStore(Path(sys.argv[2]))
+model = weights.load_pretrained(CLIPTextModel, store.folder("sam2-tiny"))
+print(sum(part.numel() for part in model.parameters()))
+"""
+
+
+def test_what_a_job_has_downloaded_is_used_without_a_network(hub: Hub, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from backend.worker import weights
+
+    weights.prepare()
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    config = CLIPTextConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+        num_attention_heads=2, max_position_embeddings=8,
+    )  # fmt: skip
+    tiny = CLIPTextModel(config)
+    tiny.save_pretrained(tmp_path / "tiny")
+    hub.files = {file.name: file.read_bytes() for file in (tmp_path / "tiny").iterdir()} | {
+        "preprocessor_config.json": b"{}"
+    }
+    store = ModelStore(tmp_path / "home")
+    store.use_server(endpoint=hub.address)
+    store.use_repository("sam2-tiny", "owner/model")
+
+    refused = run_job(store.home, tmp_path / "job1", "sam2-tiny")[-1]
+    assert refused["event"] == Event.FAILED
+    assert refused["remedy"] == Remedy.GET_MODEL
+    assert "is not accepted yet" in refused["reason"]
+
+    store.accept("sam2-tiny")
+    events = run_job(store.home, tmp_path / "job2", "sam2-tiny")
+    assert events[-1]["event"] == Event.FINISHED
+    assert any(event["event"] == Event.PROGRESS and event["unit"] == "MB" for event in events)
+    answer = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", _LOAD, str(ROOT), str(store.home)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    expected = sum(part.numel() for part in tiny.parameters())
+    assert answer.stdout.split() == [str(expected)], answer.stderr
