@@ -22,7 +22,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
-# Read once, when the package is imported: plain HTTP, which every mirror can do, and no bars.
+# Read once, when the package is imported: plain HTTP, which every mirror can do, and no bars. The
+# artist has asked for a download, whatever this machine keeps other programs from.
+os.environ["HF_HUB_OFFLINE"] = "0"
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -314,16 +316,22 @@ def _explained(store: ModelStore, model: Model) -> Iterator[None]:
         raise _failed(f"A file of {repository} is gone from {server}; try again later.") from error
     except HfHubHTTPError as error:
         raise _failed(_refused(server, int(error.response.status_code))) from error
+    except ConnectionError as error:
+        raise _failed(_unreachable(model, server)) from error
     except OSError as error:
         raise _lost(model, error) from error
     except Exception as error:
         # The network library's own errors, of which the Hub's package promises no names.
         if not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
             raise
-        raise _failed(
-            f"{server} cannot be reached. Check the network, then get {model.title} again; what is "
-            "there already is kept."
-        ) from error
+        raise _failed(_unreachable(model, server)) from error
+
+
+def _unreachable(model: Model, server: str) -> str:
+    return (
+        f"{server} cannot be reached. Check the network, then get {model.title} again; what is "
+        "there already is kept."
+    )
 
 
 def _lost(model: Model, error: OSError) -> ModelError | OutputError:

@@ -20,7 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from backend import cli, environment, groups, host_python, installation, pip_output
+from backend import (
+    cli,
+    environment,
+    groups,
+    host_python,
+    installation,
+    pip_output,
+    torch_builds,
+)
 from backend.environment import Environment, State
 from backend.errors import Canceled, FormatError, InstallError, Remedy, UsageError
 from backend.groups import GROUPS, Group, fingerprint, pins
@@ -585,7 +593,125 @@ def test_the_verb_shows_installs_and_removes(
     assert run_verb(home, "install", "--group", "none") == 2
 
 
+# Packages with a build for each kind of GPU
+
+
+CUDA_13 = "| NVIDIA-SMI 580.95   Driver Version: 580.95   CUDA Version: 13.0     |"
+
+
+@pytest.mark.parametrize(
+    ("said", "build"),
+    [
+        (CUDA_13, "cu130"),
+        (CUDA_13.replace("13.0", "13.2"), "cu130"),
+        (CUDA_13.replace("13.0", "12.8"), "cu126"),
+        (CUDA_13.replace("13.0", "11.4"), "cpu"),
+        ("NVIDIA-SMI has failed", "cpu"),
+    ],
+)
+def test_the_driver_chooses_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, build: str
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert torch_builds.choose("linux", {}) == build
+    assert torch_builds.choose("darwin", {}) == torch_builds.USUAL
+    assert torch_builds.choose("linux", {torch_builds.VARIABLE: "cu126"}) == "cu126"
+    with pytest.raises(UsageError, match="it takes usual, cpu, cu130"):
+        torch_builds.choose("linux", {torch_builds.VARIABLE: "cu11"})
+
+
+def test_a_machine_without_a_driver_computes_on_its_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert torch_builds.choose("linux", {}) == torch_builds.CPU
+
+
+def test_builds_come_from_one_index(
+    table: Table, tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`small` and `twin` have a CUDA build at the vendor's and another at the usual server's."""
+    vendor = tmp_path / "vendor" / "cu130"
+    for name in ("small", "twin"):
+        (vendor / name).mkdir(parents=True)
+        make_wheel(vendor / name, name, {f"{name}.py": "VALUE = 'cuda'\n"}, version="1.0+cu130")
+        file = next((vendor / name).glob("*.whl")).name
+        link = f'<a href="{file.replace("+", "%2B")}">{file}</a>'
+        (vendor / name / "index.html").write_text(link, encoding="utf-8")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", CLOSED_SERVER)
+    monkeypatch.setenv(torch_builds.VARIABLE, "cu130")
+    monkeypatch.setattr(torch_builds, "INDEX", f"{(tmp_path / 'vendor').as_uri()}/{{build}}")
+    monkeypatch.setattr(torch_builds, "reachable", lambda _build: True)
+    table.add("one", ["small==1.0", "twin==1.0"], built=("small", "twin"))
+    home, report = tmp_path / "home", Recorder()
+    begin(home, ["one"], template)
+    python = install(home, ["one"], report)
+    assert value_of(python, "small.VALUE", "small") == "cuda"
+    assert value_of(python, "twin.VALUE", "twin") == "cuda"
+
+
+def test_an_index_that_cannot_be_reached_is_told_and_passed_over(
+    table: Table, tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(torch_builds.VARIABLE, "cpu")
+    monkeypatch.setattr(torch_builds, "INDEX", "http://127.0.0.1:9/{build}")
+    table.add("one", ["small==1.0"], built=("small",))
+    home = tmp_path / "home"
+    begin(home, ["one"], template)
+    told: list[str] = []
+    report = Recorder()
+    monkeypatch.setattr(report, "warning", told.append)
+    assert value_of(install(home, ["one"], report), "small.VALUE", "small") == "7"
+    assert len(told) == 1
+    assert "(cpu) cannot be reached" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "warnings", "error"),
+    [
+        ('{"error": "", "warnings": []}', [], ""),
+        ('{"error": "", "warnings": ["They are an odd pair."]}', ["They are an odd pair."], ""),
+        ('{"error": "It computes wrongly.", "warnings": []}', [], "It computes wrongly."),
+        ("ModuleNotFoundError: No module named 'torch'", [], "torch was installed but cannot"),
+    ],
+)
+def test_a_group_is_tried_out(
+    table: Table, tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch,
+    program: str, warnings: list[str], error: str,
+) -> None:  # fmt: skip
+    (tmp_path / "try.py").write_text(f"print({program!r})\n")
+    monkeypatch.setattr(installation, "WORKER", tmp_path)
+    table.add("one", ["small==1.0"], check="try.py")
+    home = tmp_path / "home"
+    begin(home, ["one"], template)
+    told: list[str] = []
+    report = Recorder()
+    monkeypatch.setattr(report, "warning", told.append)
+    if error:
+        with pytest.raises(InstallError, match=error):
+            install(home, ["one"], report)
+        assert environment.state(home, ["one"])[0] is State.INCOMPLETE
+    else:
+        install(home, ["one"], report)
+    assert told == warnings
+
+
 # The real requirements
+
+
+def test_torch_comes_last_and_all_it_needs_before() -> None:
+    for version in PYTHONS:
+        assert [pin.partition("==")[0] for pin in pins(("ml",), version)][-2:] == [
+            "torch", "torchvision",
+        ]  # fmt: skip
+    assert set(GROUPS["ml"].built) == {"torch", "torchvision"}
+    assert "numpy==1.26.4" in pins(("core", "ml"), (3, 11))
+    assert (installation.WORKER / GROUPS["ml"].check).is_file()
 
 
 @pytest.mark.parametrize("version", PYTHONS)
