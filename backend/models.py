@@ -172,15 +172,24 @@ class ModelStore:
             return f"The download of {model.title} is not complete: {get}."
         return f"{model.title} is not on this machine: {get} ({size_text(model.size)})."
 
-    def check(self, name: str, on_bytes: Callable[[int], None] = lambda _count: None) -> int:
+    def check(
+        self, name: str, on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> int:
         """Reads again every file of a model whose hash is known. Returns how many those are.
 
-        `on_bytes` is told how many were read since the last call. Raises ModelError when the model
-        is not ready or a file is not what it was.
+        `on_progress` is told how many bytes were read, of how many. Raises ModelError when the
+        model is not ready or a file is not what it was.
         """
         model = model_named(name)
-        folder = self.folder(name)
-        for file, known in (expected := self._expected(model, folder)):
+        expected = self._expected(model, self.folder(name))
+        done, total = 0, sum(_size(file) for file, _known in expected)
+
+        def on_bytes(count: int) -> None:
+            nonlocal done
+            done += count
+            on_progress(done, total)
+
+        for file, known in expected:
             if hash_of(file, on_bytes) != known:
                 raise ModelError(
                     f"{file} of {model.title} is damaged or another file: remove the model, then "

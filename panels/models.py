@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..backend.models import ModelState
 from ..operators.models_view import ModelView
 from ..operators.monitor import monitor
 from . import pieces
@@ -27,7 +28,9 @@ def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def _draw_model(layout: bpy.types.UILayout, context: bpy.types.Context, view: ModelView) -> None:
     row = layout.row()
-    row.label(text=f"{view.title}   {view.size}", icon="CHECKMARK" if view.ready else "DOT")
+    begun = "   not complete" if view.state is ModelState.PARTIAL and not view.getting else ""
+    icon = "CHECKMARK" if view.ready else "DOT"
+    row.label(text=f"{view.title}   {view.size}{begun}", icon=icon)
     if view.getting:
         pieces.progress(layout, view)
         return

@@ -157,14 +157,11 @@ def _download(names: list[str], host: Host, console: Console) -> int:
 
 def _check(arguments: argparse.Namespace, host: Host) -> int:
     console, store, model = Console(arguments.json), ModelStore(host.home), MODELS[arguments.name]
-    read = 0
 
-    def on_bytes(count: int) -> None:
-        nonlocal read
-        read += count
-        console.progress("check", read // _MB, max(read, model.size) // _MB, "MB")
+    def on_progress(done: int, total: int) -> None:
+        console.progress("check", done // _MB, max(1, total // _MB), "MB")
 
-    count = store.check(model.name, on_bytes)
+    count = store.check(model.name, on_progress)
     said = f"{count} files are as they were" if count else "no hash is known to compare with"
     console.line(f"{model.name}: {said}")
     console.event({"name": model.name, "compared": count})

@@ -93,7 +93,7 @@ def call(home: Path, *arguments: str | Path) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "run", "stages", "jobs", "overlay", "environment", "package"]
+    "verb", ["demo", "run", "stages", "jobs", "overlay", "environment", "models", "package"]
 )
 def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     status, out, _err = call(tmp_path, verb, "--help")

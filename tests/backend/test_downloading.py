@@ -269,9 +269,9 @@ def test_the_license_comes_first(store: ModelStore, hub: Hub) -> None:
 def test_weights_that_were_changed_are_found(store: ModelStore) -> None:
     get(store)
     weights = store.folder("small") / "model.safetensors"
-    read: list[int] = []
-    assert store.check("small", read.append) == 2
-    assert sum(read) == len(WEIGHTS) + len(FILES["config.json"])
+    read: list[tuple[int, int]] = []
+    assert store.check("small", lambda done, total: read.append((done, total))) == 2
+    assert read[-1] == (len(WEIGHTS) + len(FILES["config.json"]),) * 2
     weights.write_bytes(bytes(len(WEIGHTS)))
     assert store.state("small") is ModelState.READY, "its size is right"
     with pytest.raises(ModelError, match="damaged or another file"):
