@@ -5,15 +5,15 @@ Masks are compared small, at most `_SIDE` pixels on the longer side.
 
 hole     frames in which an instance is not seen, between two in which it is
 flicker  a frame in which a mask's shape is another than in the frame before: moved onto each other
-         by their centers, they overlap by less than `_SHAPE`. Masks at the picture's edge change
-         their shape by themselves and do not count, nor do tiny ones
+         by their centers, they overlap by less than `_SHAPE`. Masks at the picture's edge or beside
+         another instance change their shape by themselves and do not count, nor do tiny ones
 touch    frames in which two instances of a label have no gap between them
 merge    an instance is no longer seen, and one that it touched grows by most of its size
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -117,15 +117,16 @@ def _figures(name: str, seen: Mapping[str, Sightings], plate: Sequence[int]) -> 
         last,
         len(own.frames),
         holes=tuple(n for n in plate if first < n < last and n not in own),
-        flicker=tuple(_flickering(own, plate)),
+        flicker=tuple(_flickering(own, plate, {n for frames in touches.values() for n in frames})),
         touches={other: frames for other, frames in touches.items() if frames},
         merges={other: frames for other, frames in merges.items() if frames},
     )
 
 
-def _flickering(own: Sightings, plate: Sequence[int]) -> Iterator[int]:
+def _flickering(own: Sightings, plate: Sequence[int], touching: Container[int]) -> Iterator[int]:
     for before, number in pairwise(plate):
-        if before in own and number in own:
+        covered = before in touching or number in touching
+        if before in own and number in own and not covered:
             one, other = own[before], own[number]
             if _is_whole(one) and _is_whole(other) and _likeness(one, other) < _SHAPE:
                 yield number

@@ -12,11 +12,7 @@ from typing import Any
 
 import torch
 
-from .torchvision_operations import stand_in_operations
-
-_MISSING = stand_in_operations()
-
-from transformers import (  # noqa: E402
+from transformers import (
     CLIPTokenizer,
     Sam2VideoConfig,
     Sam2VideoModel,
@@ -26,8 +22,8 @@ from transformers import (  # noqa: E402
     Sam3VideoModel,
     Sam3VideoProcessor,
 )
-from transformers.models.sam2.image_processing_sam2 import Sam2ImageProcessor  # noqa: E402
-from transformers.models.sam2_video.video_processing_sam2_video import (  # noqa: E402
+from transformers.models.sam2.image_processing_sam2 import Sam2ImageProcessor
+from transformers.models.sam2_video.video_processing_sam2_video import (
     Sam2VideoVideoProcessor,
 )
 
