@@ -24,7 +24,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -37,9 +37,12 @@ from backend.models import ModelStore
 from backend.processes import INTERRUPT_SIGNALS
 from backend.prompts import Prompt, read_prompt
 from backend.shot import Shot
+from backend.worker import weights
 from backend.worker.engines.choice import prompt_model
 from backend.worker.engines.masking import Clip
-from backend.worker.engines.sam_tracker import Preview
+
+if TYPE_CHECKING:
+    from backend.worker.engines.sam_tracker import Preview
 
 _KEPT = 2
 """Answers whose masks stay."""
@@ -66,7 +69,11 @@ def _load(shot: Shot, asked: str) -> tuple[str, Preview]:
     plate = shot.load_plate()
     files = {number: shot.frame_file(number) for number in plate.frames}
     clip = Clip(files, (plate.width, plate.height), plate.first_frame)
-    return name, Preview(name, store.folder(name), clip, shot.path)
+    folder = store.folder(name)
+    weights.prepare()
+    from backend.worker.engines.sam_tracker import Preview
+
+    return name, Preview(name, folder, clip, shot.path)
 
 
 def _answer_all(preview: Preview, folder: Path) -> None:
