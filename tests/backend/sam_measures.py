@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.events import EventWriter
 from backend.worker import weights
 from backend.worker.engines import sam3_patches, sam3_text
 from backend.worker.engines.masking import Clip, FrameMasks
@@ -137,7 +139,7 @@ class CrossingSam3(tiny_sam.Sam3VideoModel):  # type: ignore[misc]
 
     length = 48
 
-    def run_detection(self, inference_session: Any, vision_embeds: Any) -> Any:
+    def run_detection(self, **_what: Any) -> Any:
         step = self._step = getattr(self, "_step", -1) + 1
         seen = [mask for mask in visible(step) if mask.sum() > 12]
         logits = torch.stack([_logits(mask) for mask in seen])
@@ -145,7 +147,7 @@ class CrossingSam3(tiny_sam.Sam3VideoModel):  # type: ignore[misc]
         scores = torch.full((len(seen),), 0.9)
         return {0: {"bbox": boxes, "mask": logits, "scores": scores}}
 
-    def run_tracker_propagation(self, inference_session: Any, frame_idx: int, reverse: bool) -> Any:
+    def run_tracker_propagation(self, inference_session: Any, frame_idx: int, **_how: Any) -> Any:
         masks = [self._tracked(inference_session, track) for track in inference_session.obj_ids]
         if not masks:
             return torch.zeros(0, SIDE, SIDE), torch.zeros(0)
@@ -228,3 +230,38 @@ def _actor_in(mask: NDArray[np.bool_], step: int) -> int | None:
     small[rows * SIDE // height, columns * SIDE // width] = True
     likeness = [(small & each).sum() / (small | each).sum() for each in visible(step)]
     return int(np.argmax(likeness))
+
+
+def tracker_growths(name: str, folder: Path, clip: Clip, since: int) -> tuple[Growth, Growth]:
+    """Of the prompt engine and of transformers' own propagation, for one point on one object."""
+    from backend.prompts import Point, Prompt, PromptedObject
+    from backend.worker.engines import sam_tracker
+
+    prompt = Prompt((Point(20.0, 50.0),))
+    first = next(iter(clip.files))
+    sam = sam_tracker._Sam(name, folder, clip, 1)
+    nowhere = Path()
+    with tempfile.TemporaryDirectory() as place:
+        report = Report(EventWriter(Path(place) / "events.jsonl"), Path(place) / "cancel")
+        tracked = sam_tracker._Tracked(
+            sam, PromptedObject("actor", {first: prompt}), nowhere, report
+        )
+    tracked.set_key(0)
+    ours: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    sizes = []
+    for step in range(len(clip.files)):
+        seen = tracked.step(step, reverse=False)
+        if seen is not None:
+            ours[step, 0] = seen.mask
+        sizes.append((state_bytes(tracked._session), 1))
+    session = sam.session()
+    session.cache.clear_all()
+    sam.add(session, 0, prompt, nowhere)
+    theirs: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    stock = []
+    for output in sam._model.propagate_in_video_iterator(session, start_frame_idx=0):
+        mask = sam.mask(output)
+        if mask.any():
+            theirs[output.frame_idx, 0] = mask
+        stock.append((state_bytes(session), 1))
+    return Growth(_slope(sizes, since), ours), Growth(_slope(stock, since), theirs)

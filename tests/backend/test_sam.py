@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SAM 3 and SAM 2.1 in the worker: the real architectures and loading, with small random weights."""
+"""SAM 3 and SAM 2.1 in the worker: real architectures and loading, small random weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,23 @@ from backend.errors import MaskError, ModelError, PlateError, Remedy, UsageError
 from backend.models import ModelStore
 from backend.outputs import Freshness
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
-from backend.shot import Shot, read_json
+from backend.shot import read_json
 from backend.stages import STAGES, InteractiveOptions
 
 from . import sam_measures, tiny_sam
-from .roto_shots import FIRST, SIZE, block, clip_of, make_shot, paint, read, report_in, run_stage
-from .roto_shots import warnings_in, write_found
+from .roto_shots import (
+    FIRST,
+    SIZE,
+    block,
+    clip_of,
+    make_shot,
+    paint,
+    read,
+    report_in,
+    run_stage,
+    warnings_in,
+    write_found,
+)
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 torch = tiny_sam.torch
@@ -233,7 +244,8 @@ def test_tracking_keeps_little(weights: Path, tmp_path: Path) -> None:
     assert sizes[20] == sizes[43] > 0
 
 
-def test_roto_from_words_to_folders(home: ModelStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_roto_from_words_to_folders(tmp_path: Path) -> None:
     shot = make_shot(tmp_path, 5)
     options = {"prompt": "person, bag,  person", "threshold": 0.1, "start": str(FIRST + 1)}
     warned = run_stage(shot, "roto", **options)
@@ -253,7 +265,8 @@ def test_roto_from_words_to_folders(home: ModelStore, tmp_path: Path) -> None:
     assert outputs.freshness(shot, stage, chosen, "") is Freshness.CURRENT
 
 
-def test_saved_prompts_are_tracked_without_a_window(home: ModelStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_saved_prompts_are_tracked_without_a_window(tmp_path: Path) -> None:
     shot = make_shot(tmp_path, 5)
     Prompts((PromptedObject("Lead Actor", {FIRST + 1: INSIDE}),)).save(shot.prompts)
     assert run_stage(shot, "interactive") == []
@@ -269,7 +282,8 @@ def test_saved_prompts_are_tracked_without_a_window(home: ModelStore, tmp_path: 
     assert outputs.freshness(shot, stage, InteractiveOptions(), "") is Freshness.CURRENT
 
 
-def test_nothing_pointed_at(home: ModelStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_nothing_pointed_at(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="click on something"):
         run_stage(make_shot(tmp_path, 2), "interactive")
 
@@ -283,12 +297,14 @@ def test_a_missing_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not shot.roto.exists()
 
 
-def test_a_start_frame_that_is_not_there(home: ModelStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_start_frame_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no frame 7"):
         run_stage(make_shot(tmp_path, 2), "roto", start="7")
 
 
-def test_a_frame_that_is_damaged(home: ModelStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_frame_that_is_damaged(tmp_path: Path) -> None:
     shot = make_shot(tmp_path, 3)
     shot.frame_file(FIRST + 1).write_bytes(b"no picture")
     with pytest.raises(PlateError, match="set the shot up again"):
@@ -296,9 +312,8 @@ def test_a_frame_that_is_damaged(home: ModelStore, tmp_path: Path) -> None:
     assert not shot.roto.exists()
 
 
-def test_masks_while_an_artist_points(
-    home: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("home")
+def test_masks_while_an_artist_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.worker import preview_masks
 
     shot = make_shot(tmp_path, 3)
@@ -330,7 +345,7 @@ def test_only_the_last_request_that_waits_is_answered(monkeypatch: pytest.Monkey
             lines.put(text)
 
     class AtOnce:
-        def __init__(self, target: Any, args: Any, daemon: bool) -> None:
+        def __init__(self, target: Any, args: Any, **_how: Any) -> None:
             self.start = lambda: target(*args)
 
     monkeypatch.setattr(preview_masks, "_feed", feed)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from transformers import (
     CLIPTokenizer,
     Sam2VideoConfig,

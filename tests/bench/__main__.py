@@ -7,7 +7,7 @@ import sys
 
 from tests.environments import DEFAULT_BPY, ROOT, call, test_python
 
-BENCHES = ("spine", "camera", "plates")
+BENCHES = ("spine", "camera", "plates", "roto")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
