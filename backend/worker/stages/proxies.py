@@ -11,8 +11,6 @@ when its own proxies are not there in every size.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from ...pictures import Pictures, find_pictures, plate_pictures
 from ...proxies import PROXY_PERCENTS, Made, Proxies
 from ...shot import Shot
 from ...stages import ProxiesOptions
+from ..carrying import carry_over
 from ..proxies import bending_lens, made_from, write_proxies
 from ..report import Context
 
@@ -52,12 +51,4 @@ def _wanted(shot: Shot) -> Iterator[Pictures]:
 def _take_over(old: Path, new: Path, shot: Shot, pictures: Pictures) -> None:
     """Gives the new output what the last one has, where that is still right."""
     if not new.exists() and Made.load(old) == made_from(shot, pictures):
-        shutil.copytree(old, new, copy_function=_link)
-
-
-def _link(old: str, new: str) -> None:
-    """The same file under another name, a copy where the disk has no such thing."""
-    try:
-        os.link(old, new)
-    except OSError:
-        shutil.copyfile(old, new)
+        carry_over(old, new)

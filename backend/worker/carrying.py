@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes over what an earlier output has into the one that replaces it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def carry_over(old: Path, new: Path) -> None:
+    """Gives `new` what the folder `old` has, without copying where the disk can do that; files that
+    are there already stay."""
+    shutil.copytree(old, new, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(old: str, new: str) -> None:
+    """The same file under another name, a copy where the disk has no such thing."""
+    if os.path.exists(new):
+        return
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VideoMaMa: a video diffusion network that turns masks into mattes in a single step.
+
+It is Stable Video Diffusion's network, trained further (cvlab-kaist/VideoMaMa, CVPR 2026): the
+latents of the plate and of its masks stand beside noise as 12 input channels, and what comes out in
+one step are the latents of the mattes. There is no scheduler, and the image condition is zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
+
+from ...models import ModelStore
+from ..weights import device as best_device
+from ..weights import load_pretrained, precision
+from .matting import Alpha, Fit, OutOfRoomError, Seen
+
+PIXELS = 1024 * 576
+"""What it was trained at."""
+_TRAINED_FRAMES = 16
+_GIB = 2**30
+_FIXED, _PER_FRAME = 6.0, 1.2
+"""GiB for the weights and the decoder, and for each frame of `PIXELS`: 14 frames have room in the
+23 GiB that a card of 24 GB has free, and 4 in the 11.5 GiB of one of 12 GB. These are what users of
+the model are told (the readme of okdalto/ComfyUI-VideoMaMa; 14 frames at 24 GB in Shot-Gopher)."""
+_BOTH_FIT = 16 * _GIB
+"""Free memory from which on both networks stay on the device; below they take turns."""
+_WITHOUT_GPU = 4
+_AT_ONCE = 8
+"""Frames that are encoded or decoded at one time."""
+_CONDITIONS = (7.0, 127.0, 0.0)
+"""Frame rate, motion bucket and noise added to the plate, as it was trained."""
+
+
+class VideoMama:
+    """Mattes by VideoMaMa. `unet` and `vae` are in evaluation mode, of one precision."""
+
+    name = "VideoMaMa"
+
+    def __init__(
+        self, unet: Any, vae: Any, device: torch.device, seed: int, pixels: int = PIXELS
+    ) -> None:
+        self._unet, self._vae, self._device = unet, vae, device
+        self._seed, self._pixels = seed, pixels
+        self._multiple = 2 ** (len(vae.config.block_out_channels) - 1)
+        self._dtype: torch.dtype = unet.dtype
+        if self._dtype == torch.float16 and vae.config.force_upcast:
+            # The encoder's values are too large for half precision: they become infinite.
+            vae.encoder.float()
+            vae.quant_conv.float()
+        free = free_memory(device)
+        self._in_turn = free is not None and free < _BOTH_FIT
+
+    @classmethod
+    def load(cls, store: ModelStore, seed: int) -> VideoMama:
+        """Raises ModelError when the weights are not there or are not right."""
+        folders = store.folder("videomama"), store.folder("svd-vae")
+        device = best_device()
+        kinds = UNetSpatioTemporalConditionModel, AutoencoderKLTemporalDecoder
+        unet, vae = (
+            load_pretrained(kind, folder, torch_dtype=precision(device))
+            for kind, folder in zip(kinds, folders, strict=True)
+        )
+        return cls(unet, vae, device, seed)
+
+    def fit(self, plate: tuple[int, int]) -> Fit:
+        """See MatteEngine."""
+        return Fit.of(plate, self._pixels, self._multiple)
+
+    def room(self, fit: Fit) -> int:
+        """See MatteEngine."""
+        free = free_memory(self._device)
+        if free is None:
+            return _WITHOUT_GPU
+        return frames_in(free, fit.size[0] * fit.size[1])
+
+    def refine(self, frames: Sequence[Seen]) -> list[Alpha]:
+        """See MatteEngine."""
+        try:
+            with torch.inference_mode():
+                return self._refined(frames)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        # The error held what the failed step had made: only here it is gone.
+        self._make_room()
+        raise OutOfRoomError
+
+    def _refined(self, frames: Sequence[Seen]) -> list[Alpha]:
+        with self._placed(self._vae):
+            plate = self._encoded([seen.image for seen in frames])
+            masks = self._encoded([_painted(seen.mask) for seen in frames])
+        noise = torch.stack([self._noise(seen.frame, plate.shape[1:]) for seen in frames])
+        latents = torch.cat([noise.to(plate), plate, masks], dim=1)
+        with self._placed(self._unet):
+            mattes = self._one_step(latents[None])[0]
+        with self._placed(self._vae):
+            return self._decoded(mattes / self._vae.config.scaling_factor)
+
+    def _encoded(self, pictures: Sequence[Any]) -> torch.Tensor:
+        """Latents (f, 4, h / 8, w / 8) of pictures (h, w, 3), uint8; not scaled."""
+        kind = next(self._vae.encoder.parameters()).dtype
+        parts = []
+        for start in range(0, len(pictures), _AT_ONCE):
+            part = torch.from_numpy(np.stack(pictures[start : start + _AT_ONCE]))
+            values = part.permute(0, 3, 1, 2).to(self._device, kind) / 127.5 - 1
+            # The middle of the distribution, not a sample: the same every time.
+            parts.append(self._vae.encode(values).latent_dist.mode().to(self._dtype))
+        return torch.cat(parts)
+
+    def _noise(self, frame: int, shape: Sequence[int]) -> torch.Tensor:
+        """Of a frame by its number: what two chunks share starts from the same noise."""
+        values = np.random.default_rng([self._seed, frame]).standard_normal(shape, np.float32)
+        return torch.from_numpy(values)
+
+    def _one_step(self, latents: torch.Tensor) -> torch.Tensor:
+        nothing = latents.new_zeros(1, 1, self._unet.config.cross_attention_dim)
+        conditions = latents.new_tensor([_CONDITIONS])
+        step = torch.tensor([1], device=self._device)
+        answer: torch.Tensor = self._unet(
+            latents, step, encoder_hidden_states=nothing, added_time_ids=conditions
+        ).sample
+        return answer
+
+    def _decoded(self, latents: torch.Tensor) -> list[Alpha]:
+        alphas: list[Alpha] = []
+        for part in latents.split(_AT_ONCE):
+            pictures = self._vae.decode(part, num_frames=len(part)).sample
+            gray = (pictures.float() / 2 + 0.5).clamp(0, 1).mean(dim=1)
+            alphas.extend(gray.cpu().numpy())
+        return alphas
+
+    @contextmanager
+    def _placed(self, network: Any) -> Iterator[None]:
+        """Has a network on the device for a block; there it stays unless memory is short."""
+        network.to(self._device)
+        try:
+            yield
+        finally:
+            if self._in_turn:
+                network.to("cpu")
+                _release(self._device)
+
+    def _make_room(self) -> None:
+        if self._device.type != "cpu":
+            self._in_turn = True
+            self._unet.to("cpu")
+            self._vae.to("cpu")
+        _release(self._device)
+
+
+def _painted(mask: Any) -> Any:
+    """(h, w, 3) white where the mask is."""
+    return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def frames_in(free: int, pixels: int) -> int:
+    """How many frames of so many pixels so many free bytes have room for."""
+    each = _PER_FRAME * _GIB * pixels / PIXELS
+    return max(1, min(_TRAINED_FRAMES, int((free - _FIXED * _GIB) / each)))
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Free bytes of a GPU; None where there is none."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return None
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an error of its own; Apple's GPUs and processors have words."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in ("out of memory", "can't allocate memory"))
+
+
+def _release(device: torch.device) -> None:
+    """Gives the memory that torch keeps back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
