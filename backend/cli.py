@@ -14,9 +14,25 @@ from collections.abc import Sequence
 from .console import Console
 from .errors import Canceled, ShotGopherError, UsageError
 from .host import Host
-from .verbs import demo, environment, jobs, models, overlay, package, run, shots, stages, survey
+from .verbs import (
+    comfyui,
+    demo,
+    environment,
+    jobs,
+    masks,
+    models,
+    overlay,
+    package,
+    run,
+    shots,
+    stages,
+    survey,
+)
 
-VERBS = (demo, run, stages, jobs, shots, survey, overlay, environment, models, package)
+VERBS = (
+    *(demo, run, stages, jobs, shots, survey, overlay, masks),
+    *(environment, models, comfyui, package),
+)
 CTRL_C = 130
 
 _DESCRIPTION = """\

@@ -23,15 +23,13 @@ from backend.worker.engines.chunks import Chunks, refined  # noqa: E402
 from backend.worker.engines.matting import Fit, OutOfRoomError, Seen  # noqa: E402
 from backend.worker.matte_detail import at_plate_size  # noqa: E402
 
+from .mask_shots import SIZE, levels, read_masks, write_masks  # noqa: E402
 from .tiny_videomama import (  # noqa: E402
-    SIZE,
     make_shot,
-    read_masks,
     run_mama,
     square_masks,
     tiny_engine,
     tiny_networks,
-    write_masks,
 )
 
 FRAMES = tuple(range(1001, 1015))
@@ -62,10 +60,6 @@ class Told:
 
 def by_number(number: int, _chunk: int) -> float:
     return (number % 100) / 100
-
-
-def levels(folder: Path) -> dict[int, int]:
-    return {number: int(mask.max()) for number, mask in read_masks(folder).items()}
 
 
 @pytest.fixture

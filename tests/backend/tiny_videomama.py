@@ -8,7 +8,6 @@ depends on the plate, the mask and the frame.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,14 +18,15 @@ import numpy as np
 from backend import outputs
 from backend.events import EventReader, EventWriter
 from backend.options import from_mapping
-from backend.shot import Plate, Shot, write_json
+from backend.shot import Shot
 from backend.stages import STAGES, MamaOptions
 from backend.worker.report import Context, Report
 from backend.worker.stages import mama
 
+from . import mask_shots
+from .mask_shots import SIZE, write_masks
 from .torchvision_operations import stand_in_operations
 
-SIZE = (48, 32)
 PIXELS = SIZE[0] * SIZE[1]
 _OPERATIONS = stand_in_operations()
 
@@ -62,28 +62,15 @@ def make_shot(
     folder: Path, frames: Sequence[int], masks: Mapping[str, Mapping[int, np.ndarray]]
 ) -> Shot:
     """A shot of `SIZE` with a square that travels over noise, and masks in roto/."""
-    shot = Shot(folder)
-    shot.frames.mkdir(parents=True)
+    shot = mask_shots.make_shot(folder, frames)
     ground = np.random.default_rng(3).integers(0, 255, (*SIZE[::-1], 3), np.uint8)
     for number in frames:
         picture = ground.copy()
         picture[square(number, frames)] = (250, 40 + number % 200, 30)
         cv2.imwrite(str(shot.frame_file(number)), picture)
-    count = len(frames)
-    plate = Plate(
-        "plate.mp4", "movie", *SIZE, Fraction(24), tuple(frames), tuple(range(count)),
-        tuple(index / 24 for index in range(count)),
-    )  # fmt: skip
-    write_json(shot.plate_file, plate.to_json())
     for label, found in masks.items():
         write_masks(shot.roto / label, found)
     return shot
-
-
-def write_masks(folder: Path, masks: Mapping[int, np.ndarray]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, mask in masks.items():
-        cv2.imwrite(str(folder / f"frame_{number:04d}.png"), mask)
 
 
 def square(number: int, frames: Sequence[int]) -> np.ndarray:
@@ -99,13 +86,6 @@ def square_masks(seen: Sequence[int], frames: Sequence[int]) -> dict[int, np.nda
     return {
         number: np.where(square(number, frames) & (number in seen), 255, 0).astype(np.uint8)
         for number in frames
-    }
-
-
-def read_masks(folder: Path) -> dict[int, np.ndarray]:
-    return {
-        int(file.stem[-4:]): cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-        for file in sorted(folder.glob("*.png"))
     }
 
 
