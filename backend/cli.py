@@ -15,7 +15,6 @@ from .console import Console
 from .errors import Canceled, ShotGopherError, UsageError
 from .host import Host
 from .verbs import (
-    comfyui,
     demo,
     environment,
     jobs,
@@ -31,7 +30,7 @@ from .verbs import (
 
 VERBS = (
     *(demo, run, stages, jobs, shots, survey, overlay, masks),
-    *(environment, models, comfyui, package),
+    *(environment, models, package),
 )
 CTRL_C = 130
 

@@ -17,6 +17,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "models",
         "camera",
         "background",
+        "masks",
         "tracks",
         "survey",
         "check",

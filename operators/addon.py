@@ -13,7 +13,8 @@ import bpy
 
 from ..backend import locations
 from ..backend.host import Host
-from ..backend.options import setting_specs
+from ..backend.mask_edits import EditOptions
+from ..backend.options import setting_specs, specs
 from ..backend.stages import STAGES
 
 PACKAGE = __package__.rpartition(".")[0]
@@ -69,6 +70,12 @@ def stage_options(scene: bpy.types.Scene, stage: str) -> dict[str, Any]:
     """The scene's options of one stage as plain values."""
     group = getattr(scene.shot_gopher.options, stage)
     return {spec.name: getattr(group, spec.name) for spec in setting_specs(STAGES[stage].options)}
+
+
+def mask_options(scene: bpy.types.Scene) -> dict[str, Any]:
+    """How the scene's masks are to be edited, as plain values."""
+    group = scene.shot_gopher.mask_edit
+    return {spec.name: getattr(group, spec.name) for spec in specs(EditOptions)}
 
 
 def shots_parent() -> Path:

@@ -21,6 +21,7 @@ from bpy.app.handlers import persistent
 
 from ..backend import locations
 from ..backend.jobs import Job, JobState, JobStore
+from ..backend.shot import folder_key
 from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
@@ -95,6 +96,7 @@ class Monitor:
         self._jobs: dict[str, Job] = {}
         self._canceling: set[str] = set()
         self._to_import: list[Job] = []
+        self._to_show: set[str] = set()
         self._import_troubles: dict[int, str] = {}
         self._dirty = False
         self._settling: list[float] = []
@@ -127,6 +129,11 @@ class Monitor:
         """Watches a job that was just started."""
         self._jobs[job.folder.name] = job
         self._compose()
+        self.refresh_soon()
+
+    def show_again(self, folder: str) -> None:
+        """Images of the shot in that folder have changed: what shows them reads them again."""
+        self._to_show.add(folder_key(folder))
         self.refresh_soon()
 
     def cancel(self, job_id: str) -> None:
@@ -169,7 +176,8 @@ class Monitor:
             self._reading = Reading(self._read_all())
         if self._reading or self._look or self._dirty or self._settling:
             return READ_INTERVAL
-        return POLL_INTERVAL if self.active_jobs or self._to_import else None
+        waiting = self.active_jobs or self._to_import or self._to_show
+        return POLL_INTERVAL if waiting else None
 
     def _read_all(self) -> Callable[[], Any]:
         """The work for the thread: it is given plain values, because it may not touch Blender."""
@@ -260,9 +268,9 @@ class Monitor:
 
     def _import_finished(self) -> None:
         """Imports the camera of jobs that ended well, into the scenes that asked for it."""
-        waits = bool(self._to_import) and _artist_is_busy()
-        if waits != self.import_waits:
-            self.import_waits = waits
+        waits = bool(self._to_import or self._to_show) and _artist_is_busy()
+        if (waits and bool(self._to_import)) != self.import_waits:
+            self.import_waits = waits and bool(self._to_import)
             _redraw()
         if waits or _threads():
             return
@@ -272,6 +280,9 @@ class Monitor:
             for scene in _scenes_showing(job):
                 self._call(scene, "background_refresh")
         self._to_import.clear()
+        for scene in _scenes_of(self._to_show):
+            self._call(scene, "background_refresh")
+        self._to_show.clear()
 
     def _import_into(self, scene: bpy.types.Scene) -> None:
         self._import_troubles.pop(scene.session_uid, None)
@@ -323,6 +334,15 @@ def _scenes_showing(job: Job) -> list[bpy.types.Scene]:
     ]
 
 
+def _scenes_of(folders: set[str]) -> list[bpy.types.Scene]:
+    """Those that show something of one of these shots."""
+    return [
+        scene
+        for scene in bpy.data.scenes
+        if shown_name(scene) and folder_key(addon.absolute(scene.shot_gopher.shot)) in folders
+    ]
+
+
 def _threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == _THREAD]
 
@@ -368,6 +388,11 @@ def _redraw() -> None:
             for region in area.regions if area.type in _SHOWN_IN else ():
                 if region.type == _SHOWN_IN[area.type]:
                     region.tag_redraw()
+
+
+def redraw_panels() -> None:
+    """Draws what shows the monitor's views again."""
+    _redraw()
 
 
 monitor = Monitor()

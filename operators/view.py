@@ -21,6 +21,7 @@ from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, U
 from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot
 from ..backend.look import look_into
+from ..backend.mask_folders import MaskFolder, find_mask_folders
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
 from ..backend.plates import plate_fingerprint, resolve_plate
@@ -108,6 +109,7 @@ class ShotView:
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
+    masks: tuple[MaskFolder, ...] = ()
     warnings: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -176,6 +178,7 @@ class OnDisk:
     scene: SceneState = SceneState.CURRENT
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
+    masks: tuple[MaskFolder, ...] = ()
     jobs: tuple[Job, ...] = ()
 
 
@@ -217,6 +220,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         contact_sheet=str(sheet) if sheet.is_file() else "",
         backgrounds=_backgrounds(shot),
+        masks=_masks(shot),
         jobs=tuple(mine),
     )
 
@@ -264,6 +268,13 @@ def _backgrounds(shot: Shot) -> tuple[Background, ...]:
     try:
         return find_backgrounds(shot, shot.load_plate())
     except (ShotGopherError, OSError):
+        return ()
+
+
+def _masks(shot: Shot) -> tuple[MaskFolder, ...]:
+    try:
+        return find_mask_folders(shot)
+    except OSError:
         return ()
 
 
@@ -367,6 +378,7 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> ShotView:
         scene=disk.scene,
         contact_sheet=disk.contact_sheet,
         backgrounds=disk.backgrounds,
+        masks=disk.masks,
         warnings=tuple(dict.fromkeys((*disk.solve.warnings, *told))),
     )
 

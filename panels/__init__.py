@@ -4,5 +4,6 @@
 import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
-    __package__, ("properties", "preferences", "shot", "stages", "roto", "results", "refine")
+    __package__,
+    ("properties", "preferences", "shot", "stages", "roto", "masks", "results", "refine"),
 )

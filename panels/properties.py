@@ -9,7 +9,8 @@ from typing import Any
 
 import bpy
 
-from ..backend.options import Choice, OptionSpec, setting_specs
+from ..backend.mask_edits import EditOptions
+from ..backend.options import Choice, OptionSpec, setting_specs, specs
 from ..backend.overlay import MOST, STRONGEST
 from ..backend.proxies import PROXY_PERCENTS
 from ..backend.stages import STAGES, Stage
@@ -128,6 +129,11 @@ class SHOTGOPHER_PG_object(bpy.types.PropertyGroup):
     picks: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_pick)
 
 
+SHOTGOPHER_PG_mask_edit = _group(
+    "mask_edit", {spec.name: _property(spec) for spec in specs(EditOptions)}
+)
+
+
 class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
     plate: bpy.props.StringProperty(
         name="Plate",
@@ -212,6 +218,11 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         default=True,
         update=_picks_changed,
     )
+
+    mask_label: bpy.props.StringProperty(
+        name="Masks", description='The masks that are edited, such as "roto/actor"'
+    )
+    mask_edit: bpy.props.PointerProperty(type=SHOTGOPHER_PG_mask_edit, name="Edit Masks")
     options: bpy.props.PointerProperty(type=SHOTGOPHER_PG_options)
 
 
@@ -221,6 +232,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         SHOTGOPHER_PG_options,
         SHOTGOPHER_PG_pick,
         SHOTGOPHER_PG_object,
+        SHOTGOPHER_PG_mask_edit,
         SHOTGOPHER_PG_shot,
     )
 )

@@ -131,6 +131,43 @@ def shown_in(data: bpy.types.Camera, source: str) -> bpy.types.CameraBackgroundI
     )
 
 
+# Masks over the plate
+
+_OVER_ALPHA = 0.5
+
+
+def _ours(data: bpy.types.Camera) -> list[bpy.types.CameraBackgroundImage]:
+    """The first shows what is behind the camera, the second the masks over it."""
+    images = (each for each in data.background_images if each.clip is not None)
+    return [each for each in images if each.clip.get(parts.ROLE) in _ROLES]
+
+
+def over_name(scene: bpy.types.Scene) -> str:
+    """The name of the masks that are shown over the plate, "" for none."""
+    camera = scene.camera
+    images = _ours(camera.data) if camera and camera.type == "CAMERA" else []
+    return str(images[1].clip.get(NAME, "")) if len(images) > 1 else ""
+
+
+def show_over(
+    camera: bpy.types.Object, source: str, title: str, masks: Background, size: str = AUTO
+) -> None:
+    """Shows masks half transparent over what stands behind the camera, in the place of others that
+    were shown so. Raises FormatError when Blender cannot read the images."""
+    clip, images = clip_of(source, title, masks), _ours(camera.data)
+    over = images[1] if len(images) > 1 else _new_image(camera.data)
+    if len(images) < 2:
+        over.alpha, over.display_depth = _OVER_ALPHA, "FRONT"
+    over.clip = clip
+    over.clip_user.use_render_undistorted = is_straightened(masks)
+    use_size(clip, over.clip_user, size)
+
+
+def hide_over(scene: bpy.types.Scene) -> None:
+    for over in _ours(scene.camera.data)[1:]:
+        scene.camera.data.background_images.remove(over)
+
+
 def _is_of(clip: bpy.types.MovieClip, source: str) -> bool:
     return clip.get(parts.ROLE) in _ROLES and parts.same_source(clip.get(parts.SOURCE), source)
 

@@ -48,6 +48,16 @@ def show(scene: bpy.types.Scene, shot: Shot, name: str, how: How) -> Background:
     return wanted
 
 
+def show_over(scene: bpy.types.Scene, shot: Shot, name: str, size: str = AUTO) -> None:
+    """Shows masks such as "roto/actor" over the plate. Raises as `show`."""
+    source = str(shot.path.resolve())
+    camera = parts.find_object(scene, parts.Role.CAMERA, source)
+    if camera is None:
+        raise UsageError("Import the camera first: its plate is not in this scene.")
+    masks = _named(find_backgrounds(shot, shot.load_plate()), name)
+    background.show_over(camera, source, shot.name, masks, size)
+
+
 def _named(found: Sequence[Background], name: str) -> Background:
     for each in found:
         if each.name == name:
