@@ -16,7 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend import environment
+from backend.cli import main
 from backend.errors import MaskError, UsageError
+from backend.host import Host
 from backend.jobs import shot_lock_name
 from backend.locations import locks_folder
 from backend.mask_edits import (
@@ -341,3 +344,33 @@ def test_the_program_tells_how_far_it_is_and_waits_for_no_job(shot: Shot, tmp_pa
         lock.release()
     assert status == 1
     assert "A job of this shot is running" in told[-1]["error"]
+
+
+def test_the_verb_lists_and_edits(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment, "find", lambda *_: Path(sys.executable))
+    monkeypatch.setenv("SHOT_GOPHER_HOME", str(tmp_path / "home"))
+    write_masks(shot.roto / "a", {number: flat(10) for number in FRAMES})
+    host = Host(Path(sys.executable), tmp_path / "home", "", False, "test")
+
+    def say(*words: str) -> tuple[int, str]:
+        status = main(["masks", words[0], str(shot.path), *words[1:]], host)
+        told = capsys.readouterr()
+        return status, told.out + told.err
+
+    assert say("edit", "a", "--invert", "--into", "roto/b")[0] == 0
+    assert levels(shot.roto / "b")[1003] == 245
+    assert say("combine", "subtract", "b", "a", "--into", "c")[0] == 0
+    assert levels(shot.roto / "c")[1003] == 245
+    assert say("edit", "a", "--grow", "-3")[0] == say("restore", "a")[0] == 0
+    write_masks(tmp_path / "theirs", {3: flat(9)})
+    assert say("import", str(tmp_path / "theirs"), "--into", "d", "--offset", "1000")[0] == 0
+    assert levels(shot.roto / "d")[1003] == 9
+    status, told = say("list")
+    assert status == 0
+    assert [line.split()[:3] for line in told.splitlines()[1:]] == [
+        [f"roto/{name}", "7", "1001-1007"] for name in "abcd"
+    ]
+    assert say("edit", "gone", "--invert")[0] == 1
+    assert say("edit", "a")[0] == 2
