@@ -15,6 +15,7 @@ from .console import Console
 from .errors import Canceled, ShotGopherError, UsageError
 from .host import Host
 from .verbs import (
+    comfyui,
     demo,
     environment,
     jobs,
@@ -30,7 +31,7 @@ from .verbs import (
 
 VERBS = (
     *(demo, run, stages, jobs, shots, survey, overlay, masks),
-    *(environment, models, package),
+    *(environment, models, comfyui, package),
 )
 CTRL_C = 130
 

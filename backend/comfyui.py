@@ -70,22 +70,21 @@ class Server:
 
 def server_url(text: str) -> str:
     """An address as somebody typed it, whole. Raises UsageError."""
-    text = text.strip().rstrip("/") or DEFAULT_URL
+    text = text.strip() or DEFAULT_URL
     whole = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(whole)
-        named = parts.hostname and (parts.port is None or parts.port)
-    except ValueError:
-        named = None
-    if parts_are_bad(whole) or not named:
+    if not _is_address(whole):
         raise UsageError(f"'{text}' is no address of a server: write it as {DEFAULT_URL}.")
-    return whole
+    return whole.rstrip("/")
 
 
-def parts_are_bad(url: str) -> bool:
-    """Whether an address has what a server's cannot have."""
-    parts = urlsplit(url)
-    return parts.scheme not in ("http", "https") or bool(parts.query or parts.fragment)
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port != 0
+    except ValueError:
+        return False
+    web = parts.scheme in ("http", "https")
+    return web and port_is_right and bool(parts.hostname) and not (parts.query or parts.fragment)
 
 
 def is_local(url: str) -> bool:

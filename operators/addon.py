@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import bpy
 
 from ..backend import locations
+from ..backend.comfyui import DEFAULT_URL, ComfySettings
+from ..backend.errors import ShotGopherError
 from ..backend.host import Host
 from ..backend.mask_edits import EditOptions
 from ..backend.options import setting_specs, specs
@@ -19,6 +22,8 @@ from ..backend.stages import STAGES
 
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's package, which is also its name among Blender's add-ons."""
+
+_log = logging.getLogger(__name__)
 
 _HOME_OUTSIDE = os.environ.get(locations.HOME_VARIABLE)
 
@@ -39,6 +44,16 @@ def use_home(folder: str) -> None:
         os.environ[locations.HOME_VARIABLE] = chosen
     else:
         os.environ.pop(locations.HOME_VARIABLE, None)
+
+
+def use_comfyui(url: str, folder: str) -> None:
+    """Keeps which ComfyUI the workers use; an address that is none is said on the console only,
+    because a preference cannot refuse what is typed into it."""
+    chosen = ComfySettings(url or DEFAULT_URL, bpy.path.abspath(folder) if folder else "")
+    try:
+        chosen.save(locations.home())
+    except ShotGopherError as error:
+        _log.warning("%s", error.reason)
 
 
 def host() -> Host:

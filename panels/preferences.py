@@ -12,7 +12,13 @@ from .models import draw_models
 
 def _home_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
     addon.use_home(group.worker_home)
+    if group.comfyui_url or group.comfyui_folder:
+        addon.use_comfyui(group.comfyui_url, group.comfyui_folder)
     monitor.refresh_soon()
+
+
+def _comfyui_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
+    addon.use_comfyui(group.comfyui_url, group.comfyui_folder)
 
 
 class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
@@ -38,6 +44,20 @@ class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
     )
 
+    comfyui_url: bpy.props.StringProperty(
+        name="ComfyUI Server",
+        description="Address of the ComfyUI server that stages may use. Empty for "
+        "http://127.0.0.1:8188",
+        update=_comfyui_changed,
+    )
+    comfyui_folder: bpy.props.StringProperty(
+        name="ComfyUI Folder",
+        description="A ComfyUI on this machine that is started for a job when no server answers, "
+        "and stopped after it: the folder with main.py. Empty to start none",
+        subtype="DIR_PATH",
+        update=_comfyui_changed,
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
@@ -48,6 +68,9 @@ class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "projects_folder")
         column.prop(self, "worker_home")
         column.prop(self, "python")
+        column = layout.column(heading="ComfyUI")
+        column.prop(self, "comfyui_url")
+        column.prop(self, "comfyui_folder")
 
 
 def _draw_environment(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

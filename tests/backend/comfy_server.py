@@ -9,11 +9,13 @@ becomes can be chosen: `play` is the name of a recording ("node exception", "oom
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import email.parser
 import email.policy
 import hashlib
 import json
+import socket
 import struct
 import threading
 import time
@@ -72,6 +74,7 @@ class ComfyServer:
         self.userdata: dict[str, bytes] = {}
         self.redirect = ""
         self.answers_html = False
+        self.connections: set[Any] = set()
         self._sockets: dict[str, Any] = {}
         handler = type("Handler", (_Handler,), {"server_state": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -85,8 +88,9 @@ class ComfyServer:
     def stop(self) -> None:
         self._http.shutdown()
         self._http.server_close()
-        for socket in list(self._sockets.values()):
-            socket.close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._sockets.clear()
 
     def asked(self, path: str) -> int:
@@ -98,7 +102,7 @@ class ComfyServer:
         graph, job = body["prompt"], body["prompt_id"]
         found = faults(graph, self.checked)
         if found and found[0].kind == "missing_node_type":
-            return 400, _missing_node(found[0], graph)
+            return 400, _missing_node(found[0])
         if found:
             answer = copy.deepcopy(WIRE["missing input: POST /prompt"]["json"])
             return 400, answer | {"node_errors": _node_errors(found)}
@@ -195,24 +199,24 @@ class ComfyServer:
 
     # Websockets.
 
-    def join(self, client: str, socket: Any) -> None:
-        self._sockets[client] = socket
+    def join(self, client: str, connection: Any) -> None:
+        self._sockets[client] = connection
 
     def tell(self, client: str, kind: str, data: dict[str, Any]) -> None:
-        socket = self._sockets.get(client)
-        if socket is None:
+        connection = self._sockets.get(client)
+        if connection is None:
             return
         text = json.dumps({"type": kind, "data": data}).encode()
         size = (
             struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))
         )
         try:
-            socket.sendall(b"\x81" + size + text)
+            connection.sendall(b"\x81" + size + text)
         except OSError:
             self._sockets.pop(client, None)
 
 
-def _missing_node(fault: Fault, graph: Any) -> dict[str, Any]:
+def _missing_node(fault: Fault) -> dict[str, Any]:
     answer: dict[str, Any] = copy.deepcopy(WIRE["missing node type: POST /prompt"]["json"])
     answer["error"]["message"] = (
         f"Node '{fault.class_type}' not found. The custom node may not be installed."
@@ -244,10 +248,19 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server_state: ComfyServer
 
+    def setup(self) -> None:
+        super().setup()
+        self.server_state.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server_state.connections.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
+
     def log_message(self, *_arguments: Any) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         state, parts = self.server_state, urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         state.requests.append((time.monotonic(), "GET", parts.path))
@@ -276,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, b"404: Not Found")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         state, path = self.server_state, urlsplit(self.path).path
         state.requests.append((time.monotonic(), "POST", path))
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))

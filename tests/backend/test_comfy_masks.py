@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -331,7 +332,7 @@ def test_legs_share_a_frame_and_leave_none_out():
     frames = list(range(1, 24))
     legs = footage.chunks(frames, 5)
     assert all(len(leg) <= 5 for leg in legs)
-    assert all(before[-1] == after[0] for before, after in zip(legs, legs[1:], strict=False))
+    assert all(before[-1] == after[0] for before, after in itertools.pairwise(legs))
     assert sorted({number for leg in legs for number in leg}) == frames
     assert footage.chunks(frames, 23) == [tuple(frames)]
 
