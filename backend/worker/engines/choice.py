@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ... import comfyui
 from ...models import ModelState, ModelStore
 from ...shot import Shot
 from ...stages import InteractiveOptions, RotoOptions
@@ -19,28 +20,41 @@ from .masking import PromptEngine, TextEngine
 Engine = TypeVar("Engine")
 Load = Callable[[Path], Engine]
 """Makes an engine of the folder with its weights."""
-Reach = Callable[[bool], Engine | None]
-"""Makes an engine of a server. None when none answers, which is an error when it was asked for."""
+Reach = Callable[[], Engine]
+"""Makes an engine of the ComfyUI server; it says what it lacks when it begins."""
 
 _TEXT_MODEL = "sam3"
 
 
 def choose_engine(
-    asked: str, model: str, store: ModelStore, load: Load[Engine], reach: Reach[Engine]
+    asked: str, model: str, store: ModelStore, stage: str, load: Load[Engine], reach: Reach[Engine]
 ) -> Engine:
     """`asked` is "auto", "embedded" or "comfyui". Raises ModelError, with the remedy to get the
-    model, and what `reach` raises when ComfyUI was asked for."""
+    model."""
     ready = store.state(model) is ModelState.READY
-    if asked == "comfyui" or (asked == "auto" and not ready):
-        engine = reach(asked == "comfyui")
-        if engine is not None:
-            return engine
+    if asked == "comfyui" or (asked == "auto" and not ready and _server_can(stage, store)):
+        return reach()
     return load(store.folder(model))
 
 
-def text_engine(options: RotoOptions, store: ModelStore) -> TextEngine:
+def _server_can(stage: str, store: ModelStore) -> bool:
+    return comfyui.available(comfyui.ComfySettings.load(store.home).url, stage)
+
+
+def text_engine(options: RotoOptions, store: ModelStore, shot: Shot) -> TextEngine:
     """What finds things by words. Raises ModelError."""
-    return choose_engine(options.engine, _TEXT_MODEL, store, _load_text, _reach_text)
+
+    def load(folder: Path) -> TextEngine:
+        from .sam3_text import Sam3Text
+
+        return Sam3Text(folder)
+
+    def reach() -> TextEngine:
+        from .comfy_masks import ComfyText
+
+        return ComfyText(shot)
+
+    return choose_engine(options.engine, _TEXT_MODEL, store, "roto", load, reach)
 
 
 def prompt_engine(options: InteractiveOptions, store: ModelStore, shot: Shot) -> PromptEngine:
@@ -52,7 +66,12 @@ def prompt_engine(options: InteractiveOptions, store: ModelStore, shot: Shot) ->
 
         return SamTracker(model, folder, shot.path)
 
-    return choose_engine(options.engine, model, store, load, _reach_prompts)
+    def reach() -> PromptEngine:
+        from .comfy_masks import ComfyPrompts
+
+        return ComfyPrompts(shot)
+
+    return choose_engine(options.engine, model, store, "interactive", load, reach)
 
 
 def prompt_model(asked: str, store: ModelStore) -> str:
@@ -70,17 +89,3 @@ def _by_preference() -> tuple[str, ...]:
     if device().type == "cpu":
         return ("sam2-tiny", "sam2-large", "sam3")
     return ("sam3", "sam2-large", "sam2-tiny")
-
-
-def _load_text(folder: Path) -> TextEngine:
-    from .sam3_text import Sam3Text
-
-    return Sam3Text(folder)
-
-
-def _reach_text(_asked_for: bool) -> TextEngine | None:
-    return None
-
-
-def _reach_prompts(_asked_for: bool) -> PromptEngine | None:
-    return None

@@ -25,7 +25,7 @@ def run(context: Context[RotoOptions]) -> None:
         (plate.width, plate.height),
         start_frame(options.start, plate),
     )
-    engine = text_engine(options, ModelStore(locations.home()))
+    engine = text_engine(options, ModelStore(locations.home()), shot)
     part = context.part.folder("roto")
     writer = MaskWriter(shot, STAGES["roto"], part, labels, options.separate_instances)
     for masks in engine.find(clip, labels, options.threshold, context.report):
