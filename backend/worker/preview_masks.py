@@ -31,15 +31,15 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from backend import locations
 from backend.errors import ShotGopherError, UsageError
+from backend.locations import home
 from backend.models import ModelStore
 from backend.processes import INTERRUPT_SIGNALS
 from backend.prompts import Prompt, read_prompt
 from backend.shot import Shot
-from backend.worker import weights
 from backend.worker.engines.choice import prompt_model
 from backend.worker.engines.masking import Clip
+from backend.worker.weights import prepare
 
 if TYPE_CHECKING:
     from backend.worker.engines.sam_tracker import Preview
@@ -64,13 +64,13 @@ def main(shot: str, model: str, folder: str) -> int:
 
 
 def _load(shot: Shot, asked: str) -> tuple[str, Preview]:
-    store = ModelStore(locations.home())
+    store = ModelStore(home())
     name = prompt_model(asked, store)
     plate = shot.load_plate()
     files = {number: shot.frame_file(number) for number in plate.frames}
     clip = Clip(files, (plate.width, plate.height), plate.first_frame)
     folder = store.folder(name)
-    weights.prepare()
+    prepare()
     from backend.worker.engines.sam_tracker import Preview
 
     return name, Preview(name, folder, clip, shot.path)
