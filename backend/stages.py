@@ -301,8 +301,8 @@ class RotoOptions:
         "How sure the model must be of what it finds",
         label="Threshold",
         flags=("--roto-threshold",),
-        minimum=0.05,
-        maximum=0.95,
+        minimum=0.0,
+        maximum=1.0,
         advanced=True,
         unit="share",
     )

@@ -44,7 +44,7 @@ class SHOTGOPHER_UL_objects(bpy.types.UIList):
         facts.label(text=f"{count} frames" if count != 1 else "1 frame")
 
 
-class SHOTGOPHER_MT_masks(bpy.types.Menu):
+class SHOTGOPHER_MT_pick_masks(bpy.types.Menu):
     """The masks that an object can be tracked from"""
 
     bl_label = "Use Mask"
@@ -97,7 +97,7 @@ def _draw_pick(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = column.row(align=True)
     row.operator("shot_gopher.picks_clear", icon="X")
     row.prop(settings, "picks_preview", toggle=True, icon="MOD_MASK")
-    column.menu(SHOTGOPHER_MT_masks.__name__, icon="IMAGE_ALPHA")
+    column.menu(SHOTGOPHER_MT_pick_masks.__name__, icon="IMAGE_ALPHA")
     if state.picking:
         pieces.facts(layout, ["Click: part of it", "Ctrl Click: not part of it", "Drag: a box"])
     for trouble in filter(None, (state.trouble, preview.trouble if settings.picks_preview else "")):
@@ -133,7 +133,7 @@ class SHOTGOPHER_PT_roto_image(_RotoPanel, bpy.types.Panel):
 register, unregister = bpy.utils.register_classes_factory(
     (
         SHOTGOPHER_UL_objects,
-        SHOTGOPHER_MT_masks,
+        SHOTGOPHER_MT_pick_masks,
         SHOTGOPHER_PT_roto,
         SHOTGOPHER_PT_roto_clip,
         SHOTGOPHER_PT_roto_image,
