@@ -100,11 +100,11 @@ def _file(entry: Mapping[str, Any]) -> ModelFile:
     return ModelFile(str(path), int(entry["size"]), str(entry["sha256"]))
 
 
-def _replace_json(path: Path, data: dict[str, Any]) -> None:
+def _replace_json(path: Path, data: dict[str, Any], mode: int = 0o666) -> None:
     part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode)
     write_json(part, data)
-    # The settings hold a token, which is nobody else's business.
-    part.chmod(0o600)
     os.replace(part, path)
 
 
@@ -313,7 +313,8 @@ class ModelStore:
 
     def _save(self, settings: Settings) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        _replace_json(self.path / SETTINGS, asdict(settings))
+        # The token is nobody else's business.
+        _replace_json(self.path / SETTINGS, asdict(settings), mode=0o600)
 
 
 def _texts(value: object) -> dict[str, str]:

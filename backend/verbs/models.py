@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -181,9 +182,16 @@ def _use(arguments: argparse.Namespace, host: Host) -> int:
     return 0
 
 
+def _read_token() -> str:
+    """From a pipe, or typed without being shown."""
+    if sys.stdin.isatty():
+        return getpass.getpass("Access token: ").strip()
+    return sys.stdin.readline().strip()
+
+
 def _server(arguments: argparse.Namespace, host: Host) -> int:
     console, store = Console(arguments.json), ModelStore(host.home)
-    token = sys.stdin.readline().strip() if arguments.token else None
+    token = _read_token() if arguments.token else None
     store.use_server(arguments.endpoint, token)
     now = store.settings()
     console.line(f"server: {now.endpoint or HUB}")
