@@ -132,7 +132,7 @@ def load_pretrained(cls: Any, folder: Path, **how: Any) -> Any:
             **how,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise _refused(folder, str(error).splitlines()[0]) from error
+        raise _refused(folder, (str(error).splitlines() or [repr(error)])[0]) from error
     _refuse_misfits(folder, found)
     return model.eval()
 
