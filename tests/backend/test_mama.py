@@ -168,6 +168,12 @@ def test_wrong_masks_and_none_are_told(shot: Shot) -> None:
     write_masks(shot.roto / "actor_00", {1003: np.zeros((9, 9), np.uint8)})
     with pytest.raises(MaskError, match=r"frame_1003\.png is 9 x 9 but the plate is 48 x 32"):
         run_mama(shot, Told(by_number))
+    (shot.roto / "actor_00" / "frame_1003.png").unlink()
+    write_masks(shot.mattes / "sky", {1004: np.zeros((9, 9), np.uint8)})
+    engine = Told(by_number)
+    with pytest.raises(MaskError, match=r"sky/frame_1004\.png is 9 x 9"):
+        run_mama(shot, engine)
+    assert engine.chunks == []
     (shot.roto / "actor_00").rename(shot.roto / "actor")
     with pytest.raises(MaskError, match="no masks to refine"):
         run_mama(shot, Told(by_number))

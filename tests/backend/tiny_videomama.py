@@ -20,20 +20,21 @@ from backend.events import EventReader, EventWriter
 from backend.options import from_mapping
 from backend.shot import Shot
 from backend.stages import STAGES, MamaOptions
+from backend.worker import weights
 from backend.worker.report import Context, Report
 from backend.worker.stages import mama
 
 from . import mask_shots
 from .mask_shots import SIZE, write_masks
-from .torchvision_operations import stand_in_operations
 
 PIXELS = SIZE[0] * SIZE[1]
-_OPERATIONS = stand_in_operations()
 
 
 def tiny_networks() -> tuple[Any, Any]:
     """UNet and image decoder, the same at every call."""
     import torch
+
+    weights.prepare()
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
     torch.set_num_threads(1)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of roto: what the model remembers of a clip, and who is who after a crossing.
+"""The figures of roto: what the model remembers of a clip, who is who after a crossing, and mattes
+of a shot while the GPU runs out of memory.
 
     python3 -m tests.bench roto [NAME ...]
 
-Names are of parts: memory, crossing; all by default. Both run the real architecture of SAM 3 with
-small random weights, made here: they need the group `ml`, and say nothing of quality.
+Names are of parts: memory, crossing, mattes; all by default. They run the real architectures of
+SAM 3 and VideoMaMa with small random weights, made here: they need the group `ml`, and say nothing
+of quality.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.roto_crossing import crossing_figures
+from tests.bench.roto_mattes import matte_figures
 from tests.bench.roto_memory import memory_figures
 
 PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "memory": memory_figures,
     "crossing": crossing_figures,
+    "mattes": matte_figures,
 }
 
 

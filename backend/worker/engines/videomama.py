@@ -18,7 +18,7 @@ from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionM
 
 from ...models import ModelStore
 from ..weights import device as best_device
-from ..weights import load_pretrained, precision
+from ..weights import load_pretrained
 from .matting import Alpha, Fit, OutOfRoomError, Seen
 
 PIXELS = 1024 * 576
@@ -64,7 +64,7 @@ class VideoMama:
         device = best_device()
         kinds = UNetSpatioTemporalConditionModel, AutoencoderKLTemporalDecoder
         unet, vae = (
-            load_pretrained(kind, folder, torch_dtype=precision(device))
+            load_pretrained(kind, folder, torch_dtype=_precision(device))
             for kind, folder in zip(kinds, folders, strict=True)
         )
         return cls(unet, vae, device, seed)
@@ -153,6 +153,11 @@ class VideoMama:
             self._unet.to("cpu")
             self._vae.to("cpu")
         _release(self._device)
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    """What the weights are published in: bfloat16 has too few digits for 256 levels of gray."""
+    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 def _painted(mask: Any) -> Any:

@@ -52,10 +52,11 @@ def run(context: Context[MamaOptions]) -> None:
             "you track with a number, such as actor_00."
         )
     plate = shot.load_plate()
+    size = plate.width, plate.height
     part = context.part.folder("matte")
     names = {folder.name for folder in instances}
     made = set(map(str, recorded(shot, STAGES["mama"]).get(_RECORD, ())))
-    kept = _keep_own(context, part, made, names)
+    kept = _keep_own(context, part, made, names, size)
     refining = Refining(context, plate, [each for each in instances if each.name not in kept])
     refining.run(part)
     _combine(context, plate, part)
@@ -65,15 +66,24 @@ def run(context: Context[MamaOptions]) -> None:
 
 
 def _keep_own(
-    context: Context[MamaOptions], part: Path, made: set[str], wanted: set[str]
+    context: Context[MamaOptions],
+    part: Path,
+    made: set[str],
+    wanted: set[str],
+    size: tuple[int, int],
 ) -> set[str]:
-    """Carries over the mattes of others; their names. Says which of them stand in the way."""
+    """Carries over the mattes of others; their names. Says which of them stand in the way.
+
+    Raises MaskError, before hours of work, for one that cannot be combined with the others.
+    """
     own = [
         folder
         for folder in label_folders(context.shot.mattes)
         if folder.name not in made or is_edited(folder)
     ]
     for folder in own:
+        for file in find_masks(folder).values():
+            read_mask(file, size)
         carry_over(folder, part / folder.name)
         if folder.name in wanted:
             context.report.warning(
