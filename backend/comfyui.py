@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 
 from . import locations, workflows
 from .comfyui_graph import Classes
-from .errors import ComfyError, FormatError, UsageError
-from .formats.atomic import write_text
-from .shot import read_json
+from .errors import ComfyError, FormatError, OutputError, UsageError, explain_os_error
+from .shot import read_json, write_json
 
 DEFAULT_URL = "http://127.0.0.1:8188"
 OLDEST = (0, 3, 64)
@@ -53,8 +52,14 @@ class ComfySettings:
     def save(self, home: Path) -> None:
         """Raises UsageError for an address that is none, OutputError."""
         checked = ComfySettings(server_url(self.url), self.folder)
-        home.mkdir(parents=True, exist_ok=True)
-        write_text(locations.comfyui_file(home), json.dumps(asdict(checked), indent=1))
+        file = locations.comfyui_file(home)
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            write_json(part, asdict(checked))
+            part.replace(file)
+        except OSError as error:
+            raise OutputError(explain_os_error(error)) from error
 
 
 @dataclass(frozen=True)

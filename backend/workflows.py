@@ -8,7 +8,7 @@ where to get them. A file of the same name in `<shot>/workflows/` wins.
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 
 from .comfyui_graph import Classes, Graph, slots
 from .errors import FormatError, OutputError, UsageError, explain_os_error
-from .formats.atomic import write_bytes
 from .shot import Shot, read_json
 
 FOLDER = Path(__file__).resolve().parents[1] / "workflows"
@@ -133,7 +132,8 @@ def copy_to(shot: Shot) -> tuple[list[Path], list[Path]]:
             if target.exists():
                 there.append(target)
             else:
-                write_bytes(target, (FOLDER / target.name).read_bytes())
+                part = shutil.copyfile(FOLDER / target.name, target.with_suffix(".part"))
+                part.replace(target)
                 written.append(target)
     except OSError as error:
         raise OutputError(explain_os_error(error)) from error
@@ -201,7 +201,3 @@ def weights_choice(weights: Weights, classes: Classes) -> str:
             if str(choice).replace("\\", "/").split("/")[-1] == weights.file:
                 return str(choice)
     return weights.file
-
-
-def to_text(graph: Graph) -> str:
-    return json.dumps(graph, indent=1, ensure_ascii=False)

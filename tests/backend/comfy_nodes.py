@@ -94,6 +94,9 @@ class Nodes:
             found &= ~color_mask(frame, frame[point["y"], point["x"]])
         return ([found], [])
 
+    def _PrimitiveBoundingBox(self, inputs: Any) -> Any:  # noqa: N802
+        return dict(inputs)
+
     def _BatchMasksNode(self, inputs: Any) -> Any:  # noqa: N802
         names = sorted(inputs, key=lambda name: int(name.removeprefix("masks.mask")))
         return [mask for name in names for mask in inputs[name]]

@@ -19,6 +19,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class ComfyServer:
         self.running: str = ""
         self.interrupted: set[str] = set()
         self.freed = 0
+        self.on_request: Callable[[], object] = lambda: None
         self.userdata: dict[str, bytes] = {}
         self.redirect = ""
         self.answers_html = False
@@ -92,6 +94,10 @@ class ComfyServer:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._sockets.clear()
+
+    def note(self, method: str, path: str) -> None:
+        self.requests.append((time.monotonic(), method, path))
+        self.on_request()
 
     def asked(self, path: str) -> int:
         return sum(where.startswith(path) for _when, _method, where in self.requests)
@@ -263,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state, parts = self.server_state, urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        state.requests.append((time.monotonic(), "GET", parts.path))
+        state.note("GET", parts.path)
         if state.redirect:
             self._answer(302, b"", {"Location": state.redirect})
         elif state.answers_html:
@@ -291,7 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         state, path = self.server_state, urlsplit(self.path).path
-        state.requests.append((time.monotonic(), "POST", path))
+        state.note("POST", path)
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if state.redirect:
             self._answer(302, b"", {"Location": state.redirect})

@@ -21,7 +21,7 @@ from backend.worker.comfy import footage
 from backend.worker.comfy.clean_plate import clean_frames, inner_size
 from backend.worker.comfy.depth import depth_maps
 from backend.worker.comfy.session import session
-from backend.worker.engines.comfy_masks import ComfyPrompts, ComfyText, pointed
+from backend.worker.engines.comfy_masks import ComfyPage, ComfyPrompts, ComfyText, pointed
 from backend.worker.engines.masking import Clip
 from backend.worker.image_files import write_png
 from backend.worker.report import Report
@@ -342,3 +342,57 @@ def test_a_server_is_given_what_its_memory_holds(shot):
     assert footage.longest_job(files, (1920, 1080), 32 << 30, 100 << 20) == 345
     assert footage.longest_job(files, (1920, 1080), 1 << 30, 100 << 20) == footage._FEWEST
     assert Path(files[0]).stat().st_size > 0
+
+
+def press_run(server: ComfyServer, boxes_of: dict[str, tuple[int, int]]) -> dict:
+    """What the page does with the workflow that was put there: back to API form, and queued."""
+    (kept,) = server.userdata.values()
+    page = json.loads(kept)
+    wires = {number: [str(source), output] for number, source, output, *_to in page["links"]}
+    graph = {}
+    for node in page["nodes"]:
+        said = server.classes[node["type"]]["input"]
+        named = {**said.get("required", {}), **said.get("optional", {})}
+        kinds = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+        widgets = [
+            name for name, how in named.items()
+            if (isinstance(how[0], list) or how[0] in kinds) and not how[-1].get("forceInput")
+        ]  # fmt: skip
+        inputs = dict(zip(widgets, node["widgets_values"], strict=True))
+        linked = {each["name"]: wires[each["link"]] for each in node["inputs"] if each["link"]}
+        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs | linked}
+        if node["type"] == "PrimitiveBoundingBox":
+            left, top = boxes_of.popitem()[1]
+            inputs.update(x=left, y=top, width=8, height=8)
+            graph[str(node["id"])]["inputs"] = inputs
+    server.submit({"prompt": graph, "prompt_id": "the page's", "client_id": "page"})
+    return graph
+
+
+def test_masks_made_on_the_page_are_collected(server, shot, report, monkeypatch):
+    monkeypatch.setattr("backend.worker.comfy.page.ASK_EVERY", 0.05)
+    where = {"bag": boxes(FIRST)[BAG]}
+    told = []
+
+    def page_opened(url):
+        told.append(url)
+        press_run(server, where)
+
+    engine = ComfyPage(shot, 10.0, page_opened, settings(server))
+    found = list(engine.track(clip_of(shot), prompts_of(PromptedObject("bag")), report))
+    assert told == [server.url]
+    assert list(server.userdata) == ["workflows/shotgopher_shot.json"]
+    assert [masks.frame for masks in found] == list(range(FIRST, LAST + 1))
+    for masks in found:
+        assert len(masks.found) == (1 if masks.frame <= 1008 else 0)
+        for thing in masks.found:
+            assert (thing.label, thing.instance) == ("bag", 0)
+            np.testing.assert_array_equal(thing.mask > 0, mask_of(masks.frame, BAG))
+
+
+def test_a_page_that_nobody_uses_is_given_up(server, shot, report, monkeypatch):
+    monkeypatch.setattr("backend.worker.comfy.page.ASK_EVERY", 0.05)
+    engine = ComfyPage(shot, 0.3, lambda _url: None, settings(server))
+    with pytest.raises(ComfyError, match=r"No masks came .* in 0\.3 seconds"):
+        list(engine.track(clip_of(shot), Prompts(), report))
+    assert not server.jobs

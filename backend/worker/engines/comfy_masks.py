@@ -9,7 +9,8 @@ is back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,8 @@ from ..comfy import fill as filling
 from ..comfy.client import Clock, Image
 from ..comfy.fill import Copy, Filled
 from ..comfy.footage import chunks, halves
-from ..comfy.session import Session, saved, session
+from ..comfy.page import Page, collected, put_on_page
+from ..comfy.session import PREFIX, Session, saved, session
 from ..report import Report
 from .masking import Clip, Found, FrameMasks, Mask
 
@@ -358,6 +360,92 @@ class _PromptRun:
         if not file.is_relative_to(self._shot.path.resolve()) or not file.is_file():
             raise UsageError(f"The drawn mask {prompt.mask} is not in the shot any more.")
         return file
+
+
+class ComfyPage:
+    """Masks that an artist makes on the ComfyUI server's page (PromptEngine).
+
+    The interactive workflow is put among the page's own, with a box for each object to be drawn in
+    the clip's first frame; `prompts` may name the objects, or be empty for one. Nothing is opened:
+    `told` is given the page's address, and what to do there is a status.
+    """
+
+    name = "comfyui page"
+
+    def __init__(
+        self,
+        shot: Shot,
+        wait: float,
+        told: Callable[[str], object],
+        settings: ComfySettings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._shot, self._wait, self._told = shot, wait, told
+        self._workflow = load(INTERACTIVE, shot)
+        self._settings, self._clock = settings, clock
+
+    def track(self, clip: Clip, prompts: Prompts, report: Report) -> Iterator[FrameMasks]:
+        """Every frame of the clip once, ascending, when the artist has run it there. Raises
+        ShotGopherError, also when none came within `wait` seconds."""
+        objects = prompts.objects or (PromptedObject("object"),)
+        with session(report, self._settings, self._clock) as server:
+            server.require(INTERACTIVE, self._workflow)
+            page = self._put(server, clip, objects)
+            self._told(page.url)
+            report.status(
+                f"Open {page.url}, choose {page.workflow} under Workflows, set the boxes, press Run"
+            )
+            made = collected(server, page, self._wait)
+            yield from _of_page(server, made, clip, objects)
+
+    def _put(self, server: Session, clip: Clip, objects: Sequence[PromptedObject]) -> Page:
+        prefix = f"{PREFIX}/{uuid.uuid4()}"
+        filled = server.named(INTERACTIVE, filling.start(self._workflow.graph), self._workflow)
+        copies = [
+            Copy(place, {"<label>": each.folder, "<instance>": str(place)})
+            for place, each in enumerate(objects)
+        ]
+        filled = filling.repeat(filled, ("<inside>", "<outside>", *copies[0].values), copies)
+        for node in filled.of_class(_TRACK):
+            filled.graph[node]["inputs"]["max_objects"] = len(objects)
+        for node in filled.of_class(_DETECT):
+            _ask_for_box(filled.graph, node, clip.size)
+        filled = server.put(filled, "<clip>", list(clip.files.values()))
+        graph = filling.fill(filled, {"<job>": prefix}).graph
+        return put_on_page(server, f"{PREFIX}_{folder_name(self._shot.name)}", graph, prefix)
+
+
+def _ask_for_box(graph: dict[str, dict[str, Any]], node: str, size: tuple[int, int]) -> None:
+    """Takes a node's box from one that can be set on the page, in the middle at first."""
+    width, height = size
+    box = {"x": width // 4, "y": height // 4, "width": width // 2, "height": height // 2}
+    graph[f"{node}_box"] = {"class_type": "PrimitiveBoundingBox", "inputs": box}
+    inputs = graph[node]["inputs"]
+    for name in ("positive_coords", "negative_coords"):
+        inputs.pop(name, None)
+    inputs["bboxes"] = [f"{node}_box", 0]
+
+
+def _of_page(
+    server: Session,
+    made: Mapping[str, Sequence[Image]],
+    clip: Clip,
+    objects: Sequence[PromptedObject],
+) -> Iterator[FrameMasks]:
+    wrong = [folder for folder, images in made.items() if len(images) != len(clip.files)]
+    if wrong:
+        raise ComfyError(
+            f"The page made {len(made[wrong[0]])} masks of '{wrong[0]}' for {len(clip.files)} "
+            "frames. Run the whole workflow there."
+        )
+    for index, frame in enumerate(clip.files):
+        found = []
+        for place, each in enumerate(objects):
+            images = made.get(f"{each.folder}_{place}")
+            mask = decoded(server.client.view(images[index]), clip.size) if images else None
+            if mask is not None and mask.any():
+                found.append(Found(each.name, place, mask))
+        yield FrameMasks(frame, tuple(found))
 
 
 def pointed(inputs: Mapping[str, Any], prompt: Prompt) -> dict[str, Any]:
