@@ -14,7 +14,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from shot_gopher.backend import outputs
-from shot_gopher.backend.outputs import STAGE_FILE
+from shot_gopher.backend.outputs import stage_file
 from shot_gopher.backend.shot import Shot, write_json
 from shot_gopher.backend.solve import Solve
 from shot_gopher.backend.stages import STAGES
@@ -41,7 +41,7 @@ def shot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shot]:
 
 def solved(shot: Shot, when: float) -> None:
     """Notes when the solve was made."""
-    write_json(shot.path / "colmap" / STAGE_FILE, {"finished": when, "fingerprint": "x"})
+    write_json(stage_file(shot, STAGES["colmap"]), {"finished": when, "fingerprint": "x"})
 
 
 def part(role: str) -> bpy.types.Object:
