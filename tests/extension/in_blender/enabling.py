@@ -51,11 +51,11 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 10, enabled
-assert len(enabled["operators"]) == 25, enabled
-assert len(enabled["groups"]) == 7, enabled
+assert len(enabled["panels"]) == 17, enabled
+assert len(enabled["operators"]) == 46, enabled
+assert len(enabled["groups"]) == 12, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
-assert len(enabled["handlers"]) == 4, enabled
+assert len(enabled["handlers"]) == 8, enabled
 assert len(enabled["menu"]) == 1, enabled
 for _ in range(3):
     addon_utils.disable(NAME)
