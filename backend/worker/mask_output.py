@@ -68,13 +68,16 @@ class MaskWriter:
         """One frame. Raises OutputError."""
         for place, label in enumerate(self._labels):
             found = [each for each in masks.found if each.label == label and each.mask.any()]
-            self._write(self._label_part(place) / _file(masks.frame), _joined(found, self._size))
+            whole = _joined(found, self._size)
+            self._write(self._label_part(place) / _file(masks.frame), whole)
+            if not self._separate:
+                found = [Found(label, 0, whole)] if found else []
             for each in found:
                 sightings = self._labels[label].seen.setdefault(each.instance, Sightings())
                 sightings.add(masks.frame, each.mask)
                 if self._separate:
-                    name = self._instance_part(place, each.instance) / _file(masks.frame)
-                    self._write(name, each.mask)
+                    file = self._instance_part(place, each.instance) / _file(masks.frame)
+                    self._write(file, each.mask)
 
     def finish(self, report: Report, record: dict[str, Any]) -> None:
         """Names everything, takes over what stays, makes the union and tells what to look at.
@@ -83,7 +86,7 @@ class MaskWriter:
         """
         report.status("Writing the masks")
         kept = _kept(self._shot, self._stage)
-        names = _names(list(self._labels), kept, report)
+        names = _names(list(self._labels), kept, self._stage.title, report)
         made: list[str] = []
         told: list[InstanceFigures] = []
         for place, (label, found) in enumerate(self._labels.items()):
@@ -138,7 +141,7 @@ class MaskWriter:
 
     def _named(self, name: str, found: _Label) -> dict[str, Sightings]:
         order = found.in_order()
-        if len(order) == 1 and (is_instance(name) or not self._separate):
+        if order and (is_instance(name) or not self._separate):
             return {name: found.seen[order[0]]}
         return {instance_name(name, n): found.seen[track] for n, track in enumerate(order)}
 
@@ -200,7 +203,9 @@ def _is_unchanged(entry: Path, own: Mapping[str, str]) -> bool:
     return entry.is_dir() and entry.name in own and digest(entry) == own[entry.name]
 
 
-def _names(labels: Sequence[str], kept: Sequence[Path], report: Report) -> dict[str, str]:
+def _names(
+    labels: Sequence[str], kept: Sequence[Path], title: str, report: Report
+) -> dict[str, str]:
     """A folder for each label that none of those kept has, nor its instances."""
     taken = {entry.name.casefold() for entry in kept if entry.is_dir()}
     names: dict[str, str] = {}
@@ -209,8 +214,8 @@ def _names(labels: Sequence[str], kept: Sequence[Path], report: Report) -> dict[
         name = next(each for each in _versions(wanted) if not _is_taken(each.casefold(), taken))
         if name != wanted:
             report.warning(
-                f"roto/{wanted} holds masks of somebody's own, which stay: those that were found "
-                f"now are in roto/{name}."
+                f"roto/{wanted} holds masks that {title} did not make, or that were changed since. "
+                f"They stay: the new ones are in roto/{name}."
             )
         names[label] = name
         taken.add(name.casefold())

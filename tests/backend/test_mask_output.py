@@ -50,6 +50,7 @@ def test_a_label_without_instances(shot: Shot) -> None:
     write_found(shot, both, separate=False)
     assert folders(shot) == ["mask", "person"]
     assert np.array_equal(read(shot.roto / "person", 0), block(10) | block(60))
+    assert list(read_json(shot.roto / "roto.json")["instances"]) == ["person"]
 
 
 def test_labels_become_safe_folders(shot: Shot) -> None:
@@ -100,7 +101,7 @@ def test_masks_changed_by_hand_stay(shot: Shot) -> None:
 def test_a_hand_made_label_keeps_its_name(shot: Shot) -> None:
     paint(shot.roto / "person", range(6), block(90))
     (warning,) = write_found(shot, frames_of(("person", 0, {1: block(10)})))
-    assert "somebody's own" in warning
+    assert "did not make" in warning
     assert np.array_equal(read(shot.roto / "person", 1), block(90))
     assert np.array_equal(read(shot.roto / "person_v2_00", 1), block(10))
 

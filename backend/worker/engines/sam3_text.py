@@ -65,10 +65,11 @@ class Sam3Text:
 
 
 def _slow(frames: int) -> str:
-    hours = frames * _CPU_SECONDS / 3600
+    minutes = frames * _CPU_SECONDS / 60
+    time = f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
     return (
         "SAM 3 has no GPU here and takes two to three minutes for each frame: about "
-        f"{hours:.1f} hours for this shot. Pointing at things (interactive) works without a GPU."
+        f"{time} for this shot. Pointing at things (interactive) works without a GPU."
     )
 
 
