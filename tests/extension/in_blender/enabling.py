@@ -53,7 +53,7 @@ def doubled() -> list[str]:
 enabled = traces()
 assert len(enabled["panels"]) == 17, enabled
 assert len(enabled["operators"]) == 46, enabled
-assert len(enabled["groups"]) == 12, enabled
+assert len(enabled["groups"]) == 13, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 8, enabled
 assert len(enabled["menu"]) == 1, enabled
