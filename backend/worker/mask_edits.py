@@ -54,6 +54,8 @@ _MEMORY = 300 * 2**20
 """Bytes of masks that are held at one time, about."""
 _HELD = 6
 """Images of a mask's size that the work on one takes, about."""
+_ASIDE = ".aside"
+"""Ending of the name that a folder has while it changes places with another."""
 
 
 def run(job: MaskJob, progress: Progress) -> list[str]:
@@ -127,13 +129,8 @@ class _Work:
 
     def restore(self, job: MaskJob) -> list[str]:
         target = mask_folder(self._shot, job.target)
-        before = previous(target)
-        if not before.is_dir():
+        if not swap_back(target):
             raise UsageError(f"There is nothing earlier of {job.target}.")
-        aside = target.with_name(target.name + PART)
-        _remove(aside)
-        before.rename(aside)
-        replace_folder(aside, target)
         self._total = len(self._plate.frames)
         return self._unite(target)
 
@@ -152,6 +149,7 @@ class _Work:
         part, numbers = target.with_name(target.name + PART), list(frames)
         self._total = len(numbers) + len(self._plate.frames)
         try:
+            _settle(target)
             _remove(part)
             part.mkdir(parents=True)
 
@@ -193,6 +191,32 @@ class _Work:
     def _tell(self) -> None:
         self._done += 1
         self._progress(self._done, self._total)
+
+
+def swap_back(target: Path) -> bool:
+    """Swaps a folder with the one before it; False when there is none.
+
+    Killed in the middle, nothing is lost: the next call goes on. Raises OutputError.
+    """
+    before, aside = previous(target), target.with_name(target.name + _ASIDE)
+    try:
+        if not aside.is_dir():
+            if not before.is_dir():
+                return False
+            before.rename(aside)
+        if not before.is_dir() and target.is_dir():
+            target.rename(before)
+        aside.rename(target)
+    except OSError as error:
+        raise OutputError(explain_os_error(error)) from error
+    return True
+
+
+def _settle(target: Path) -> None:
+    """Puts what a swap that was killed has left where it belongs."""
+    aside = target.with_name(target.name + _ASIDE)
+    if aside.is_dir():
+        aside.rename(previous(target) if target.is_dir() else target)
 
 
 def around(files: Mapping[int, Path], number: int, radius: int) -> list[int]:

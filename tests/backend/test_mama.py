@@ -203,6 +203,20 @@ def test_the_same_frame_has_the_same_noise_in_every_chunk() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+def test_noise_plate_and_mask_have_their_channels() -> None:
+    """As the weights were trained: four each, the plate's and the mask's as they are encoded."""
+    heard: list[torch.Tensor] = []
+    engine = tiny_engine(lambda _module, arguments: heard.append(arguments[0].clone()))
+    (seen,) = seen_frames(engine, [1])
+    engine.refine([seen])
+    picture = torch.from_numpy(seen.image).permute(2, 0, 1)[None] / 127.5 - 1
+    mask = torch.from_numpy(seen.mask * 2.0 - 1).float()[None, None].repeat(1, 3, 1, 1)
+    with torch.inference_mode():
+        wanted = [engine._vae.encode(each).latent_dist.mean for each in (picture, mask)]
+    assert torch.allclose(heard[0][0, :, 4:8], wanted[0], atol=1e-5)
+    assert torch.allclose(heard[0][0, :, 8:], wanted[1], atol=1e-5)
+
+
 def test_the_recipe_is_one_step_with_its_conditions() -> None:
     heard: dict[str, Any] = {}
     engine = tiny_engine()

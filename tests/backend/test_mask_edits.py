@@ -186,6 +186,34 @@ def test_each_frame_is_edited_under_its_number_and_the_old_ones_are_kept(shot: S
     assert [folder.name for folder in label_folders(shot.roto)] == ["actor"]
 
 
+@pytest.mark.parametrize("edit", [False, True])
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_restore_that_was_killed_goes_on(
+    shot: Shot, edit: bool, renames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_masks(shot.roto / "a", {1001: flat(10)})
+    run(edit_job(shot, "a", "", {"invert": True}))
+    rename, left = Path.rename, renames
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(restore_job(shot, "a"))
+    write_masks(shot.roto / "b", {1001: flat(20)})
+    run(edit_job(shot, "b", "a", {}) if edit else restore_job(shot, "a"))
+    kept = {1: 245, 2: 10}[renames] if edit else 245
+    assert levels(shot.roto / "a") == {1001: 20 if edit else 10}
+    assert levels(shot.roto / "a.previous") == {1001: kept}
+    assert sorted(each.name for each in shot.roto.iterdir() if "a." in each.name) == ["a.previous"]
+
+
 def test_an_edit_can_go_to_another_label(shot: Shot) -> None:
     write_masks(shot.roto / "actor", {number: flat(10) for number in FRAMES})
     run(edit_job(shot, "roto/actor", "matte/actor_00", {"invert": True}))
