@@ -60,12 +60,12 @@ def _judge() -> int:
 
 
 def _install() -> int:
-    from tests.environments import call
+    from tests.environments import DEFAULT_BPY, call, test_python
 
     if comfy_python() is None:
         folder = _folder()
         print(f"Installing comfy-cli {VERSION} in {folder}", flush=True)
-        if call([sys.executable, "-m", "venv", "--clear", str(folder)], ROOT):
+        if call([str(test_python(DEFAULT_BPY)), "-m", "venv", "--clear", str(folder)], ROOT):
             return 1
         python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
         pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]

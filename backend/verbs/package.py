@@ -126,7 +126,7 @@ def check_content(package: Path) -> None:
         if any(part in NEVER or part.startswith(".") for part in name.parts):
             raise OutputError(f"The package would hold {name}, which does not belong there.")
     tops = {name.parts[0] for name in names}
-    missing = [name for name in CONTENT if name not in tops and name != "workflows"]
+    missing = [name for name in CONTENT if name not in tops]
     if missing:
         raise OutputError(f"The package would lack {', '.join(missing)}.")
 

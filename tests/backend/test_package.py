@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from backend import workflows
 from backend.errors import BlenderError, OutputError
 from backend.verbs import package
 
@@ -29,12 +30,21 @@ def tools() -> list[str]:
 def checkout(tmp_path: Path) -> Path:
     """A small extension with all that a checkout collects beside it."""
     root = tmp_path / "checkout"
-    for folder in ("backend/sample", "operators", "panels", "tests/backend", "docs", ".git"):
+    for folder in (
+        "backend/sample",
+        "operators",
+        "panels",
+        "workflows",
+        "tests/backend",
+        "docs",
+        ".git",
+    ):
         (root / folder).mkdir(parents=True)
     for name in ("blender_manifest.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, root / name)
     for name in ("__init__.py", "backend/jobs.py", "operators/run.py", "panels/shot.py"):
         (root / name).write_text("")
+    (root / "workflows/needs.json").write_text("{}")
     (root / "backend/sample/plate.mp4").write_bytes(b"movie")
     for stray in ("tests/backend/test_x.py", "docs/a.md", ".git/config", "plate/frame_0001.png"):
         (root / stray).parent.mkdir(exist_ok=True)
@@ -60,7 +70,7 @@ def test_the_package_holds_the_extension_and_nothing_else(
     assert made == tmp_path / "dist" / package.package_name(ROOT)
     assert names_in(made) == {
         "blender_manifest.toml", "__init__.py", "LICENSE", "README.md", "backend/jobs.py",
-        "backend/sample/plate.mp4", "operators/run.py", "panels/shot.py",
+        "backend/sample/plate.mp4", "operators/run.py", "panels/shot.py", "workflows/needs.json",
     }  # fmt: skip
 
 
@@ -70,6 +80,7 @@ def test_this_extension_is_built_and_valid(tools: list[str], tmp_path: Path) -> 
     assert {name.partition("/")[0] for name in names} <= set(package.CONTENT)
     for name in ("__init__.py", "backend/requirements/core.txt", "backend/worker/__main__.py"):
         assert name in names
+    assert {f"workflows/{name}.json" for name in workflows.needs()} <= names
     assert made.stat().st_size < 10_000_000
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 import bpy
 import pytest
+from shot_gopher.backend.comfyui import ComfySettings
 from shot_gopher.backend.errors import Remedy
 from shot_gopher.backend.jobs import JobStore
+from shot_gopher.backend.locations import HOME_VARIABLE
 from shot_gopher.backend.options import setting_specs
 from shot_gopher.backend.processes import FileLock
 from shot_gopher.backend.stages import STAGES, ColmapOptions
+from shot_gopher.operators import addon
 from shot_gopher.operators.monitor import Reading, let_threads_end
 from shot_gopher.operators.view import Query, ShotView, StageState, compose, read_shot
 
@@ -191,3 +194,14 @@ def test_what_reads_the_disk_ends_before_a_context_is_overridden() -> None:
     assert not reading.done
     let_threads_end()
     assert reading.done
+
+
+def test_the_preferences_choose_the_comfyui_server(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    addon.use_comfyui("farm:8188", str(tmp_path / "ComfyUI"))
+    chosen = ComfySettings("http://farm:8188", str(tmp_path / "ComfyUI"))
+    assert ComfySettings.load(tmp_path) == chosen
+    addon.use_comfyui("ftp://farm", "")
+    assert ComfySettings.load(tmp_path) == chosen
+    addon.use_comfyui("", "")
+    assert ComfySettings.load(tmp_path) == ComfySettings()
