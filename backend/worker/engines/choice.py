@@ -57,6 +57,13 @@ def text_engine(options: RotoOptions, store: ModelStore, shot: Shot) -> TextEngi
     return choose_engine(options.engine, _TEXT_MODEL, store, "roto", load, reach)
 
 
+def page_engine(options: InteractiveOptions, shot: Shot) -> PromptEngine:
+    """What waits for masks that an artist makes on the ComfyUI server's page."""
+    from .comfy_masks import ComfyPage
+
+    return ComfyPage(shot, options.wait)
+
+
 def prompt_engine(options: InteractiveOptions, store: ModelStore, shot: Shot) -> PromptEngine:
     """What tracks an artist's prompts. Raises ModelError."""
     model = prompt_model(options.model, store)

@@ -31,7 +31,7 @@ from ..comfy.footage import chunks, halves
 from ..comfy.page import Page, collected, put_on_page
 from ..comfy.session import PREFIX, Session, saved, session
 from ..report import Report
-from .masking import Clip, Found, FrameMasks, Mask
+from .masking import OBJECT, Clip, Found, FrameMasks, Mask
 
 SEGMENTATION = "02_segmentation"
 INTERACTIVE = "05_interactive_segmentation"
@@ -376,7 +376,7 @@ class ComfyPage:
         self,
         shot: Shot,
         wait: float,
-        told: Callable[[str], object],
+        told: Callable[[str], object] = lambda _url: None,
         settings: ComfySettings | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -387,7 +387,7 @@ class ComfyPage:
     def track(self, clip: Clip, prompts: Prompts, report: Report) -> Iterator[FrameMasks]:
         """Every frame of the clip once, ascending, when the artist has run it there. Raises
         ShotGopherError, also when none came within `wait` seconds."""
-        objects = prompts.objects or (PromptedObject("object"),)
+        objects = prompts.objects or (PromptedObject(OBJECT),)
         with session(report, self._settings, self._clock) as server:
             server.require(INTERACTIVE, self._workflow)
             page = self._put(server, clip, objects)

@@ -17,6 +17,9 @@ from ..report import Report
 Mask = NDArray[np.uint8]
 """(h, w) at plate size: 255 where the thing is, 0 elsewhere."""
 
+OBJECT = "object"
+"""The name of a thing that nobody has named."""
+
 
 @dataclass(frozen=True)
 class Clip:
