@@ -61,6 +61,7 @@ class ComfyServer:
         self.max_upload = 100 << 20
         self.says_max_upload = True
         self.has_websocket = True
+        self.drops_websocket = False
         self.has_job_routes = True
         self.node_seconds = 0.0
         self.requests: list[tuple[float, str, str]] = []
@@ -135,6 +136,8 @@ class ComfyServer:
         self.pending.remove(job)
         self.running = job
         self.tell(client, "execution_start", {"prompt_id": job})
+        if self.drops_websocket:
+            self._sockets.pop(client).shutdown(socket.SHUT_RDWR)
         if self.play in ("endless", "deaf"):
             self._work_endlessly(job, client)
         elif f"{self.play}: GET /history/id" in WIRE and self.play != "ok":

@@ -113,6 +113,14 @@ def test_a_job_ends_without_a_websocket(server, report, plate):
     assert len(run_depth(server, report, plate)[()]) == 3
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_job_goes_on_when_the_websocket_breaks_off(server, report, plate):
+    server.drops_websocket, server.node_seconds = True, 0.02
+    assert len(run_depth(server, report, plate)[()]) == 3
+    (job,) = server.jobs
+    assert server.asked(f"/history/{job}") + server.asked("/queue") > 1
+
+
 @pytest.mark.parametrize(
     ("play", "sentence"),
     [

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of roto: what the model remembers of a clip, who is who after a crossing, and mattes
-of a shot while the GPU runs out of memory.
+"""The figures of roto: what the model remembers of a clip, who is who after a crossing, mattes of a
+shot while the GPU runs out of memory, and how often an idle ComfyUI is asked.
 
     python3 -m tests.bench roto [NAME ...]
 
-Names are of parts: memory, crossing, mattes; all by default. They run the real architectures of
-SAM 3 and VideoMaMa with small random weights, made here: they need the group `ml`, and say nothing
-of quality.
+Names are of parts: memory, crossing, mattes, comfyui; all by default. The first three run the real
+architectures of SAM 3 and VideoMaMa with small random weights, made here: they need the group `ml`,
+and say nothing of quality.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.roto_comfyui import comfyui_figures
 from tests.bench.roto_crossing import crossing_figures
 from tests.bench.roto_mattes import matte_figures
 from tests.bench.roto_memory import memory_figures
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "memory": memory_figures,
     "crossing": crossing_figures,
     "mattes": matte_figures,
+    "comfyui": comfyui_figures,
 }
 
 
