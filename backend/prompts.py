@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .atomic import write_text
 from .errors import FormatError, UsageError
-from .formats.atomic import write_text
 from .shot import folder_name, read_json
 
 _VERSION = 1

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import write_text
 from ..camera import Array, CameraTrack, euler_degrees, rotations_from_euler, y_up, z_up
 from ..errors import FormatError
-from .atomic import write_text
 from .text import check_writable, read_text, rows
 
 ORDER = "ZXY"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import write_text
 from ..camera import (
     Array,
     CameraTrack,
@@ -26,7 +27,6 @@ from ..camera import (
     z_up,
 )
 from ..errors import FormatError
-from .atomic import write_text
 from .text import check_writable, numbers, rate_from, rate_text, read_text, window_offset
 
 ORDER = "XYZ"

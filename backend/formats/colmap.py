@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic import write_bytes
 from ..camera import Array, Integers
 from ..errors import FormatError, OutputError, explain_os_error
 from ..reconstruction import CameraModel, Observations, Points, Reconstruction
 from . import colmap_binary, colmap_text
-from .atomic import write_bytes
 from .colmap_binary import empty_points
 from .colmap_records import KEYPOINT, NO_POINT, Image, Keypoints, damaged
 

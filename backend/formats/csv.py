@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import write_text
 from ..camera import (
     DISTORTED_PLATE,
     PLATE,
@@ -28,7 +29,6 @@ from ..camera import (
 )
 from ..errors import FormatError
 from ..shot import FRAME_PATTERN
-from .atomic import write_text
 from .text import check_writable, number, read_text, rows
 
 _NUMBERS = ("tx", "ty", "tz", "qw", "qx", "qy", "qz", "fx", "fy", "cx", "cy")

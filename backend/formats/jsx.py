@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import write_text
 from ..camera import Array, CameraTrack, euler_degrees, with_opencv_axes
-from .atomic import write_text
 from .text import check_writable, fits_text, is_constant, numbers, rows
 
 AE_FROM_SHOT: Array = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import write_text
 from ..camera import Array, CameraTrack, Integers, euler_degrees, y_up
-from .atomic import write_text
 from .text import DIGITS, check_writable, fits_text, is_constant, number, rate_text, window_offset
 
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import OpenImageIO as oiio
 
+from ..atomic import write_bytes, written_beside
 from ..errors import OutputError
-from ..formats.atomic import write_bytes, written_beside
 from ..proxies import proxy_size
 
 _JPEG_QUALITY = 90

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic import write_bytes
 from ..errors import MaskError, OutputError
-from ..formats.atomic import write_bytes
 from .frame_files import read_frame
 
 Mask = NDArray[np.uint8]

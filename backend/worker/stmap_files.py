@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..atomic import write_bytes
 from ..errors import OutputError
 from ..formats import stmap
-from ..formats.atomic import write_bytes
 from ..shot import DISTORT, UNDISTORT
 from .lens_maps import LensMaps
 

@@ -16,9 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ...atomic import write_bytes
 from ...errors import OutputError, PlateError, Remedy
 from ...formats import stmap
-from ...formats.atomic import write_bytes
 from ...reconstruction import CameraModel
 from ...shot import UNDISTORT, Plate, Shot
 from ...solve import Solve

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import OutputError, explain_os_error
+from .errors import OutputError, explain_os_error
 
 
 @contextmanager
