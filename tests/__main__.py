@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python3 -m tests`: makes the environments that the tests need, and runs everything.
 
-ruff, mypy --strict, tests/backend without Blender, tests/scene in the bpy wheel. With
-`--blender all` tests/scene runs in every bpy wheel; `--real-blender` runs tests/extension, in real
-Blender programs, and nothing else. Words after `--` go to pytest.
+ruff, mypy --strict, tests/backend without Blender, tests/models with torch and all that the worker
+has, tests/scene in the bpy wheel. With `--blender all` tests/scene runs in every bpy wheel;
+`--real-blender` runs tests/extension, in real Blender programs, and nothing else. Words after `--`
+go to pytest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ import argparse
 import sys
 import time
 
-from tests.environments import BPY_VERSIONS, DEFAULT_BPY, ROOT, call, test_python
+from tests.environments import (
+    BPY_VERSIONS,
+    DEFAULT_BPY,
+    ROOT,
+    call,
+    models_pytest,
+    test_python,
+)
 
 
 def main() -> int:
@@ -39,12 +47,12 @@ def _parser() -> argparse.ArgumentParser:
 def _steps(arguments: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Each step by name with its command, the environments made ready."""
     python = str(test_python(DEFAULT_BPY))
-    pytest = [python, "-B", "-m", "pytest", *arguments.pytest]
     steps = [
         ("ruff check", [python, "-m", "ruff", "check", "."]),
         ("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         ("mypy", [python, "-m", "mypy", "backend"]),
-        ("backend", [*pytest, "tests/backend"]),
+        ("backend", [python, "-B", "-m", "pytest", *arguments.pytest, "tests/backend"]),
+        ("models", [*models_pytest(), *arguments.pytest, "tests/models"]),
     ]
     versions = BPY_VERSIONS if arguments.blender == "all" else (DEFAULT_BPY,)
     for version in versions:

@@ -16,7 +16,8 @@ from backend.processes import WINDOWS, clean_environment
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_BPY = "4.5.15"
 BPY_VERSIONS = ("4.2.23", DEFAULT_BPY, "5.0.1")
-REQUIREMENTS = (ROOT / "backend" / "requirements" / "core.txt", ROOT / "tests" / "requirements.txt")
+_PINS = ROOT / "backend" / "requirements"
+_CORE, _ML, _TOOLS = _PINS / "core.txt", _PINS / "ml.txt", ROOT / "tests" / "requirements.txt"
 
 
 def test_python(bpy_version: str) -> Path:
@@ -24,14 +25,36 @@ def test_python(bpy_version: str) -> Path:
 
     bpy wheels exist for Python 3.11 only; ends the program with a sentence when there is none.
     """
+    return _python_of(f"bpy-{bpy_version}", (_CORE, _TOOLS), (f"bpy=={bpy_version}",))
+
+
+def worker_python() -> Path:
+    """The Python of an environment with everything that the worker has, and no bpy.
+
+    The two in one process keep it from ending.
+    """
+    return _python_of("worker", (_CORE, _ML, _TOOLS), ())
+
+
+def models_pytest() -> list[str]:
+    """The command that runs pytest with all that the worker has.
+
+    pytest imports the repository's root, which is Blender's package: it is given a bpy without
+    anything in it.
+    """
+    return [str(worker_python()), "-B", "-m", "pytest", "-o", "pythonpath=tests/without_blender"]
+
+
+def _python_of(name: str, files: Sequence[Path], packages: Sequence[str]) -> Path:
     base = _python_311()
     key = hashlib.sha256()
-    for requirements in REQUIREMENTS:
+    for requirements in files:
         key.update(requirements.read_bytes())
-    folder = home() / "tests" / f"bpy-{bpy_version}-{key.hexdigest()[:12]}"
+    folder = home() / "tests" / f"{name}-{key.hexdigest()[:12]}"
     python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
     if not (folder / "ready").exists():
-        _make(folder, base, python, bpy_version)
+        words = [word for file in files for word in ("-r", str(file))]
+        _make(folder, base, python, [*words, *packages])
     return python
 
 
@@ -44,12 +67,11 @@ def _python_311() -> str:
     return found
 
 
-def _make(folder: Path, base: str, python: Path, bpy_version: str) -> None:
-    print(f"Making the test environment with bpy {bpy_version} in {folder}", flush=True)
+def _make(folder: Path, base: str, python: Path, wanted: Sequence[str]) -> None:
+    print(f"Making the test environment {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    files = [word for file in REQUIREMENTS for word in ("-r", str(file))]
     install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    for command in ([base, "-m", "venv", str(folder)], [*install, *files, f"bpy=={bpy_version}"]):
+    for command in ([base, "-m", "venv", str(folder)], [*install, *wanted]):
         if call(command, ROOT):
             sys.exit(f"The test environment cannot be made: {' '.join(command)}")
     (folder / "ready").touch()

@@ -16,7 +16,7 @@ _HOW = "SAM 3's matching and clean-up and the folders' writer, with a detector a
 def crossing_figures(folder: Path) -> list[dict[str, Any]]:
     """Frames with the wrong actor in a folder, and with any; folders beyond two."""
     weights.prepare()
-    from tests.backend import sam_measures, tiny_sam
+    from tests.models import sam_measures, tiny_sam
 
     settings = {"score_threshold_detection": 0.5, "new_det_thresh": 0.7}
     sam3 = tiny_sam.save_sam3(folder / "sam3", **settings)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from tests.backend.mask_shots import read_masks
-from tests.backend.tiny_videomama import make_shot, run_mama, square_masks, tiny_engine
 from tests.bench.figure import at_least, at_most
+from tests.models.tiny_videomama import make_shot, run_mama, square_masks, tiny_engine
 
 FRAMES = range(1001, 1041)
 CHUNK = 14

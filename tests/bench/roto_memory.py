@@ -13,7 +13,7 @@ from tests.backend.roto_shots import clip_of, make_shot, report_in
 from tests.bench.figure import at_most
 
 if TYPE_CHECKING:
-    from tests.backend.sam_measures import Growth
+    from tests.models.sam_measures import Growth
 
 FRAMES, SINCE = 100, 70
 """Counted from where the four newest conditioning frames, one in 16, are all that is kept whole."""
@@ -22,7 +22,7 @@ FRAMES, SINCE = 100, 70
 def memory_figures(folder: Path) -> list[dict[str, Any]]:
     """Bytes of tensors more for each object and frame, and masks that differ."""
     weights.prepare()
-    from tests.backend import sam_measures, tiny_sam
+    from tests.models import sam_measures, tiny_sam
 
     clip = clip_of(make_shot(folder, FRAMES))
     sam3 = tiny_sam.save_sam3(folder / "sam3", **sam_measures.STEADY)

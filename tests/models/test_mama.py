@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+from backend.errors import MaskError, ModelError
+from backend.mask_folders import Edit
+from backend.models import ModelStore
+from backend.shot import Shot
+from backend.worker.engines.chunks import Chunks, refined
+from backend.worker.engines.matting import Fit, OutOfRoomError, Seen
+from backend.worker.matte_detail import at_plate_size
+from tests.backend.mask_shots import SIZE, levels, read_masks, write_masks
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from backend.errors import MaskError, ModelError  # noqa: E402
-from backend.mask_folders import Edit  # noqa: E402
-from backend.models import ModelStore  # noqa: E402
-from backend.shot import Shot  # noqa: E402
-from backend.worker.engines.chunks import Chunks, refined  # noqa: E402
-from backend.worker.engines.matting import Fit, OutOfRoomError, Seen  # noqa: E402
-from backend.worker.matte_detail import at_plate_size  # noqa: E402
-
-from .mask_shots import SIZE, levels, read_masks, write_masks  # noqa: E402
-from .tiny_videomama import (  # noqa: E402
+from .tiny_videomama import (
     make_shot,
     run_mama,
     square_masks,

@@ -23,9 +23,8 @@ from backend.stages import STAGES, MamaOptions
 from backend.worker import weights
 from backend.worker.report import Context, Report
 from backend.worker.stages import mama
-
-from . import mask_shots
-from .mask_shots import SIZE, write_masks
+from tests.backend import mask_shots
+from tests.backend.mask_shots import SIZE, write_masks
 
 PIXELS = SIZE[0] * SIZE[1]
 

@@ -23,10 +23,8 @@ from backend.jobs import WORKER, Request
 from backend.model_table import MODELS, Commercial, Licence, Model, ModelFile
 from backend.models import ModelState, ModelStore
 from backend.shot import write_json
-from tests.backend.hub_server import COMMIT, TOKEN, Hub, serving
-
-pytest.importorskip("huggingface_hub")
 from backend.worker import downloading
+from tests.models.hub_server import COMMIT, TOKEN, Hub, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = bytes(range(256)) * 2000
@@ -335,7 +333,8 @@ print(sum(part.numel() for part in model.parameters()))
 
 
 def test_what_a_job_has_downloaded_is_used_without_a_network(hub: Hub, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from backend.worker import weights
 
     weights.prepare()

@@ -8,14 +8,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from backend.groups import GROUPS
 from backend.installation import WORKER
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("diffusers")
-from backend.worker import check_models, weights  # noqa: E402
+from backend.worker import check_models, weights
 
 weights.prepare()
 
@@ -26,7 +23,8 @@ def test_the_packages_of_these_tests_run_models() -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(answer.stdout.splitlines()[-1])
     assert found["error"] == ""
-    torchvision = pytest.importorskip("torchvision")
+    import torchvision
+
     if not torchvision.extension._has_ops():
         assert torch.__version__ in found["warnings"][0]
         assert torchvision.__version__ in found["warnings"][0]

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from backend.errors import ModelError, Remedy
-
-torch = pytest.importorskip("torch")
-from backend.worker import weights  # noqa: E402
+from backend.worker import weights
 
 weights.prepare()
 
@@ -26,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def clip() -> tuple[Any, Any]:
     """A small text model of transformers and its class."""
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     config = transformers.CLIPTextConfig(
         vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=2, max_position_embeddings=8,
@@ -126,7 +126,8 @@ def test_a_pickle_is_never_loaded(folder: Path) -> None:
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("variant", [None, "fp16"])
 def test_diffusers_weights_are_found_by_either_name(tmp_path: Path, variant: str | None) -> None:
-    diffusers = pytest.importorskip("diffusers")
+    import diffusers
+
     model = diffusers.AutoencoderKLTemporalDecoder(
         block_out_channels=(32,), down_block_types=("DownEncoderBlock2D",), layers_per_block=1
     )  # fmt: skip

@@ -13,9 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
 from backend import locations, outputs
 from backend.errors import MaskError, ModelError, PlateError, Remedy, UsageError
 from backend.models import ModelStore
@@ -23,9 +20,7 @@ from backend.outputs import Freshness
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
 from backend.shot import read_json
 from backend.stages import STAGES, InteractiveOptions
-
-from . import sam_measures, tiny_sam
-from .roto_shots import (
+from tests.backend.roto_shots import (
     FIRST,
     SIZE,
     block,
@@ -38,6 +33,8 @@ from .roto_shots import (
     warnings_in,
     write_found,
 )
+
+from . import sam_measures, tiny_sam
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 torch = tiny_sam.torch
