@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from backend.errors import MaskError, ModelError, PlateError, Remedy, UsageError
 from backend.models import ModelStore
 from backend.outputs import Freshness
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
-from backend.shot import read_json
+from backend.shot import Shot, read_json
 from backend.stages import STAGES, InteractiveOptions
 from tests.backend.roto_shots import (
     FIRST,
@@ -33,6 +33,7 @@ from tests.backend.roto_shots import (
     warnings_in,
     write_found,
 )
+from tests.environments import ROOT
 
 from . import sam_measures, tiny_sam
 
@@ -309,29 +310,42 @@ def test_a_frame_that_is_damaged(tmp_path: Path) -> None:
     assert not shot.roto.exists()
 
 
-@pytest.mark.usefixtures("home")
-def test_masks_while_an_artist_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.worker import preview_masks
+def conversing(shot: Shot, model: str, folder: Path) -> subprocess.Popen[str]:
+    """The program that draws masks while an artist points."""
+    program = ROOT / "backend" / "worker" / "preview_masks.py"
+    command = [sys.executable, "-I", "-B", str(program), str(shot.path), model, str(folder)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
 
+
+@pytest.mark.usefixtures("home")
+def test_masks_while_an_artist_points(tmp_path: Path) -> None:
     shot = make_shot(tmp_path, 3)
-    requests = [
-        "not json",
-        json.dumps({"id": 1, "frame": 7, "objects": []}),
-        json.dumps({"id": 2, "frame": FIRST, "objects": [{"points": [[20, 50, 1]]}, {}]}),
-    ]
-    said = io.StringIO()
-    monkeypatch.setattr(preview_masks, "_feed", lambda _lines: None)
-    monkeypatch.setattr(preview_masks, "_newest", lambda: map(preview_masks._object, requests))
-    monkeypatch.setattr(sys, "stdout", said)
-    monkeypatch.setattr(preview_masks.signal, "signal", lambda *_how: None)
-    assert preview_masks.main(str(shot.path), "auto", str(tmp_path / "drawn")) == 0
-    ready, unread, strange, answer = map(json.loads, said.getvalue().splitlines())
-    assert ready == {"ready": True, "model": "sam2-tiny"}
-    assert unread["id"] is None
-    assert "no frame 7" in strange["error"]
-    first, second = (tmp_path / "drawn" / f"2_{order}.png" for order in (0, 1))
-    assert answer == {"id": 2, "frame": FIRST, "masks": [str(first), str(second)]}
-    assert first.is_file()
+
+    def ask(**request: Any) -> dict[str, Any]:
+        print(json.dumps(request), file=program.stdin, flush=True)
+        return dict(json.loads(program.stdout.readline()))
+
+    with conversing(shot, "auto", tmp_path / "drawn") as program:
+        assert json.loads(program.stdout.readline()) == {"ready": True, "model": "sam2-tiny"}
+        assert "error" in ask(nonsense=1)
+        assert "no frame 7" in ask(id=1, frame=7, objects=[])["error"]
+        said = [{"points": [[20, 50, 1]]}, {"box": [10, 30, 30, 70]}]
+        answer = ask(id=2, frame=FIRST, objects=said)
+        masks = [np.load(file, allow_pickle=False) for file in answer["masks"]]
+        assert (answer["id"], answer["frame"], len(masks)) == (2, FIRST, 2)
+        assert all(mask.shape == (96, 128) and mask.dtype == np.uint8 for mask in masks)
+        assert ask(id=3, frame=FIRST + 1, objects=said)["id"] == 3
+        program.stdin.close()
+        assert program.wait(20) == 0
+
+
+def test_masks_need_their_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(locations.HOME_VARIABLE, str(tmp_path / "home"))
+    with conversing(make_shot(tmp_path, 2), "sam2-tiny", tmp_path / "drawn") as program:
+        assert "models get sam2-tiny" in json.loads(program.stdout.readline())["error"]
+        assert program.wait(20) == 1
 
 
 def test_only_the_last_request_that_waits_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
