@@ -11,6 +11,7 @@ stage's name, "" outside any); the other keys depend on the event:
     status     text
     progress   done, total, unit        total 0: unknown
     warning    text
+    waiting    text, button, link       the user does what `text` says at `link`, presses `button`
     result     path, kind               path relative to the shot
     finished
     canceled
@@ -32,11 +33,15 @@ class Event(str, Enum):
     STATUS = "status"
     PROGRESS = "progress"
     WARNING = "warning"
+    WAITING = "waiting"
     RESULT = "result"
     FINISHED = "finished"
     CANCELED = "canceled"
     FAILED = "failed"
 
+
+GO_ON = "go_on"
+"""The file in a job's folder that says that what it waits for is done."""
 
 TERMINAL = frozenset({Event.FINISHED, Event.CANCELED, Event.FAILED})
 

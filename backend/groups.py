@@ -19,6 +19,8 @@ from .host_python import Version, dotted
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 BASE = "core"
 """The group that everything needs; others come when a stage or a model asks for them."""
+MODELS_GROUP = "ml"
+"""The group that runs models."""
 INSTALLER = "installer"
 """The requirements that install the others."""
 
@@ -44,7 +46,7 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
-    "core": Group(
+    BASE: Group(
         modules=(
             *("numpy", "cv2", "pycolmap", "av", "imageio_ffmpeg", "ffmpeg"),
             *("OpenImageIO", "PyOpenColorIO", "requests", "websocket"),
@@ -52,7 +54,7 @@ GROUPS: dict[str, Group] = {
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=1000,
     ),
-    "ml": Group(
+    MODELS_GROUP: Group(
         modules=("numpy", "torch", "safetensors", "tokenizers", "huggingface_hub"),
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=2500,

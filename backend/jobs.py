@@ -30,9 +30,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from . import outputs, processes, stages
+from . import locations, outputs, processes, stages
+from .engines import groups_of
 from .errors import FormatError, JobError, Remedy
-from .events import Event, EventReader, Record
+from .events import GO_ON, Event, EventReader, Record
+from .groups import BASE, MODELS_GROUP
+from .models import ModelStore
 from .pace import Pace, Rest, time_left
 from .shot import Shot, folder_name, read_json, write_json
 
@@ -83,7 +86,8 @@ class Request:
 
     `plate` is "" for a shot that has its frames. `force` runs stages that are up to date;
     `skip_existing` keeps any output that is there. `online` allows the worker to install its
-    environment. `blender` names the Blender program for the scene, "" finds one. `install` names
+    environment. `attended`: somebody is there to press a button that a stage waits for. `blender`
+    names the Blender program for the scene, "" finds one. `install` names
     environment groups to install though no stage asks for them, `models` those to download; with
     these alone `shot` is "".
     """
@@ -98,11 +102,17 @@ class Request:
     blender: str = ""
     install: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    attended: bool = False
 
     def stage_groups(self) -> tuple[str, ...]:
         """The environment groups that the stages and downloads cannot do without."""
-        found = {group for stage in self.stages for group in stages.get(stage.name).groups}
-        return tuple(sorted(found | ({"core", "ml"} if self.models else set())))
+        store = ModelStore(locations.home())
+        found = {
+            group
+            for asked in self.stages
+            for group in groups_of(stages.get(asked.name), asked.options, store)
+        }
+        return tuple(sorted(found | ({BASE, MODELS_GROUP} if self.models else set())))
 
     def groups(self) -> tuple[str, ...]:
         """All environment groups that the job would have."""
@@ -131,6 +141,15 @@ def plan(shot: Shot, asked: Sequence[StageRequest]) -> tuple[StageRequest, ...]:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What a job waits for: the user does `text` at `link`, then presses `button`."""
+
+    text: str
+    button: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What is known of a job at one moment; panels and verbs show nothing else."""
 
@@ -144,6 +163,7 @@ class Snapshot:
     total: int = 0
     unit: str = ""
     rest: Rest | None = None
+    waiting: Waiting | None = None
     warnings: tuple[str, ...] = ()
     results: tuple[tuple[str, str], ...] = ()
     reason: str = ""
@@ -201,6 +221,10 @@ class Job:
         elif event is Event.STATUS:
             self._pace = Pace()
             now = replace(now, status=record["text"], done=0, total=0, unit="", rest=None)
+            now = replace(now, waiting=None)
+        elif event is Event.WAITING:
+            waiting = Waiting(record["text"], record["button"], record["link"])
+            now = replace(now, waiting=waiting)
         elif event is Event.PROGRESS:
             rest = self._pace.count(record["done"], record["total"], now.updated)
             count = {name: record[name] for name in ("done", "total", "unit")}
@@ -212,7 +236,7 @@ class Job:
         else:
             remedy = Remedy(record["remedy"]) if record.get("remedy") else None
             end = {"state": _TERMINAL_STATES[event], "reason": record.get("reason", "")}
-            now = replace(now, **end, remedy=remedy, rest=None)
+            now = replace(now, **end, remedy=remedy, rest=None, waiting=None)
         self.snapshot = now
 
     def _take_liveness(self, alive: bool) -> None:
@@ -226,6 +250,10 @@ class Job:
             self.snapshot = replace(
                 self.snapshot, state=JobState.LOST, reason=reason, remedy=Remedy.RUN_AGAIN
             )
+
+    def go_on(self) -> None:
+        """Says that the user has done what the job waits for."""
+        (self.folder / GO_ON).touch()
 
     def cancel(self) -> None:
         """Asks the worker to stop at its next safe point; returns at once."""

@@ -40,6 +40,7 @@ class OptionSpec:
     needs    the option without which this one means nothing; "" when there is none
     once     an order for one run, not a setting: no property, and outputs are not compared by it
     default_flags  spellings of a switch that say what holds anyway
+    prominent      stands beside the stage's button, not among its other options
     """
 
     name: str
@@ -59,6 +60,7 @@ class OptionSpec:
     once: bool
     check: Callable[[Any], object] | None
     default_flags: tuple[str, ...]
+    prominent: bool
 
 
 def option(
@@ -78,6 +80,7 @@ def option(
     once: bool = False,
     check: Callable[[Any], object] | None = None,
     default_flags: tuple[str, ...] = (),
+    prominent: bool = False,
 ) -> Any:
     """A dataclass field that knows how to show itself. `flags` are its command-line spellings.
 
@@ -98,6 +101,7 @@ def option(
         "once": once,
         "check": check,
         "default_flags": default_flags,
+        "prominent": prominent,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

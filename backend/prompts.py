@@ -28,6 +28,12 @@ def label_folder(label: str) -> str:
     return f"{name}_" if name.casefold() in _KEPT else name
 
 
+def split_labels(text: str) -> list[str]:
+    """The labels between the commas; of those that would share a folder the last."""
+    words = (" ".join(part.split()) for part in text.split(","))
+    return list({label_folder(label).casefold(): label for label in words if label}.values())
+
+
 @dataclass(frozen=True)
 class Point:
     """`inside`: whether the pixel belongs to the object."""
@@ -72,6 +78,11 @@ class Prompts:
     """All objects of a shot, in the order in which they were added."""
 
     objects: tuple[PromptedObject, ...] = ()
+
+    @property
+    def say_nothing(self) -> bool:
+        """Whether there are no objects, or only names."""
+        return all(prompt.is_empty for each in self.objects for prompt in each.frames.values())
 
     def check(self) -> None:
         """Raises UsageError for objects that share a folder or have nothing said of them."""

@@ -279,6 +279,7 @@ class RotoOptions:
         label="Prompt",
         flags=("--prompt",),
         unit="words",
+        prominent=True,
     )
     separate_instances: bool = option(
         True,
@@ -326,9 +327,10 @@ class InteractiveOptions:
         label="Model",
         flags=("--interactive-model",),
         choices=(
-            Choice("auto", "SAM 3 on a GPU when it is there, else SAM 2.1 tiny"),
+            Choice("auto", "The best that is here; without a GPU the smallest"),
             Choice("sam3", "SAM 3: the best edges, needs a GPU", "SAM 3"),
             Choice("sam2-tiny", "SAM 2.1 tiny: runs without a GPU", "SAM 2.1 Tiny"),
+            Choice("sam2-base", "SAM 2.1 base: free weights, in between", "SAM 2.1 Base"),
             Choice("sam2-large", "SAM 2.1 large: free weights, wants a GPU", "SAM 2.1 Large"),
         ),
     )
@@ -340,9 +342,19 @@ class InteractiveOptions:
         choices=_ENGINES,
         advanced=True,
     )
+    objects: str = option(
+        "",
+        "What is selected on the ComfyUI server's page when nothing is pointed at here: names, "
+        "separated by commas",
+        label="Objects",
+        flags=("--interactive-objects",),
+        advanced=True,
+        unit="words",
+    )
     wait: float = option(
         600.0,
-        "Seconds to wait for masks that are drawn on the ComfyUI server's page",
+        "Seconds to wait for masks from the ComfyUI server's page when nobody is there to say that "
+        "they are good",
         label="Wait",
         flags=("--interactive-wait",),
         minimum=1.0,
@@ -417,7 +429,8 @@ class Stage:
     """One entry of the table.
 
     `needs` are stages that must have run before, `reads` ("camera", "masks" ...) is what counts by
-    its content as well (see `outputs.inputs_of`). `makes` are folders of the shot that the stage
+    its content as well (see `outputs.inputs_of`). `groups` are what it needs of the environment;
+    models come on top (see `engines.groups_of`). `makes` are folders of the shot that the stage
     replaces as one, the first of which holds its `record`. `version` goes up when the same
     options on the same input would now give another result.
     """
@@ -454,7 +467,6 @@ STAGES: dict[str, Stage] = {
             options=RotoOptions,
             needs=("ingest",),
             makes=("roto",),
-            groups=("core", "ml"),
             uses_gpu=True,
             record="roto.json",
         ),
@@ -465,7 +477,6 @@ STAGES: dict[str, Stage] = {
             options=InteractiveOptions,
             needs=("ingest",),
             makes=("roto",),
-            groups=("core", "ml"),
             uses_gpu=True,
             reads=("prompts",),
             record="interactive.json",
@@ -477,7 +488,6 @@ STAGES: dict[str, Stage] = {
             options=MamaOptions,
             needs=("ingest",),
             makes=("matte", "roto/combined"),
-            groups=("core", "ml"),
             uses_gpu=True,
             reads=("instances",),
         ),

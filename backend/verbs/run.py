@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import threading
 import time
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,7 @@ def make_request(
         online=host.online,
         blender=blender,
         install=wheel_group(asked, blender, host),
+        attended=sys.stdin is not None and sys.stdin.isatty(),
     )
 
 
@@ -229,11 +233,44 @@ def follow(job: Job, console: Console) -> None:
         while job.snapshot.state.active:
             for record in job.poll():
                 _show(record, job.snapshot.time_left(time.time()), console)
+                if record["event"] == Event.WAITING and job.request.attended:
+                    webbrowser.open(record["link"])
+                    _enter.listen()
+            if job.snapshot.waiting is not None and _enter.was_pressed():
+                job.go_on()
             time.sleep(POLL_INTERVAL)
     except KeyboardInterrupt:
         console.warning("Canceling...")
         cancel_and_wait(job)
         console.event({"event": Event.CANCELED.value, "stage": job.snapshot.stage})
+
+
+class _EnterKey:
+    """Hears Enter in the terminal, in one thread for the whole program: it cannot be stopped."""
+
+    def __init__(self) -> None:
+        self._pressed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def listen(self) -> None:
+        """Forgets what was pressed before."""
+        self._pressed.clear()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread.start()
+
+    def was_pressed(self) -> bool:
+        """Whether it was, since the last call."""
+        pressed = self._pressed.is_set()
+        self._pressed.clear()
+        return pressed
+
+    def _read(self) -> None:
+        while sys.stdin.readline():
+            self._pressed.set()
+
+
+_enter = _EnterKey()
 
 
 def _show(record: Record, left: str, console: Console) -> None:
@@ -243,6 +280,9 @@ def _show(record: Record, left: str, console: Console) -> None:
         console.progress(label, record["done"], record["total"], record["unit"], left)
     elif record["event"] == Event.STATUS:
         console.line(f"{label:<14} {record['text']}")
+    elif record["event"] == Event.WAITING:
+        console.line(f"{label:<14} {record['text']}")
+        console.line(f"{'':<14} Then press Enter here ({record['button']}).")
     elif record["event"] == Event.WARNING:
         console.warning(record["text"])
     elif record["event"] == Event.FAILED:

@@ -9,16 +9,19 @@ from pathlib import Path
 
 
 def carry_over(old: Path, new: Path) -> None:
-    """Gives `new` what the folder `old` has, without copying where the disk can do that; files that
-    are there already stay."""
-    shutil.copytree(old, new, copy_function=_link, dirs_exist_ok=True)
+    """Gives `new` what the file or folder `old` has, without copying where the disk can do that;
+    files that are there already stay."""
+    if old.is_dir():
+        shutil.copytree(old, new, copy_function=link, dirs_exist_ok=True)
+    else:
+        link(old, new)
 
 
-def _link(old: str, new: str) -> None:
+def link(old: str | Path, new: str | Path) -> None:
     """The same file under another name, a copy where the disk has no such thing."""
     if os.path.exists(new):
         return
     try:
         os.link(old, new)
     except OSError:
-        shutil.copyfile(old, new)
+        shutil.copy2(old, new)

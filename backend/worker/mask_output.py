@@ -27,6 +27,7 @@ from ..mask_folders import is_own, label_folders
 from ..prompts import label_folder
 from ..shot import FRAME_PATTERN, Shot, instance_name, is_instance
 from ..stages import Stage
+from .carrying import carry_over, link
 from .engines.masking import Found, FrameMasks
 from .mask_figures import InstanceFigures, Sightings, figures, warnings
 from .mask_files import Mask, write_mask
@@ -247,24 +248,9 @@ def _take_over(shot: Shot, kept: Sequence[Path], part: Path, report: Report) -> 
                 f"The masks in roto/{entry.name} were painted by hand: they are kept as "
                 f"roto/{name} and are part of the new ones."
             )
-            _link_tree(entry, part / name)
+            carry_over(entry, part / name)
         else:
-            _link_tree(entry, part / entry.name)
-
-
-def _link_tree(old: Path, new: Path) -> None:
-    if old.is_dir():
-        shutil.copytree(old, new, copy_function=_link, dirs_exist_ok=True)
-    else:
-        _link(str(old), str(new))
-
-
-def _link(old: str, new: str) -> None:
-    """The same file under another name, a copy where the disk has no such thing."""
-    try:
-        os.link(old, new)
-    except OSError:
-        shutil.copy2(old, new)
+            carry_over(entry, part / entry.name)
 
 
 def _keep_same(old: Path, new: Path) -> None:
@@ -273,4 +259,4 @@ def _keep_same(old: Path, new: Path) -> None:
         before = old / file.name
         if before.is_file() and before.read_bytes() == file.read_bytes():
             file.unlink()
-            _link(str(before), str(file))
+            link(before, file)

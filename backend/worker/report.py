@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..errors import Canceled
-from ..events import Event, EventWriter
+from ..events import GO_ON, Event, EventWriter
 from ..outputs import Writing
 from ..shot import Shot
 
@@ -22,11 +22,16 @@ PROGRESS_INTERVAL = 0.1
 
 
 class Report:
-    """Writes a stage's events; raises Canceled at safe points once `cancel_file` exists."""
+    """Writes a stage's events; raises Canceled at safe points once `cancel_file` exists.
 
-    def __init__(self, events: EventWriter, cancel_file: Path) -> None:
+    `attended`: somebody is there to press a button that a stage waits for.
+    """
+
+    def __init__(self, events: EventWriter, cancel_file: Path, attended: bool = False) -> None:
         self._events = events
         self._cancel_file = cancel_file
+        self._go_on_file = cancel_file.with_name(GO_ON)
+        self.attended = attended
         self._last_progress = 0.0
         self._shield = 0
         self.cancel_requested = False
@@ -48,6 +53,17 @@ class Report:
         self._last_progress = now
         self.check()
         self._events.write(Event.PROGRESS, done=done, total=total, unit=unit)
+
+    def waiting(self, text: str, button: str, link: str) -> None:
+        """The user does what `text` says at `link` and then presses `button`."""
+        self._go_on_file.unlink(missing_ok=True)
+        self._events.write(Event.WAITING, text=text, button=button, link=link)
+
+    def has_pressed(self) -> bool:
+        """Whether the button was pressed, which is forgotten then."""
+        pressed = self._go_on_file.exists()
+        self._go_on_file.unlink(missing_ok=True)
+        return pressed
 
     def result(self, path: str, kind: str) -> None:
         """A finished file or folder, relative to the shot. `results` keeps the paths."""

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from .. import environment, locations, outputs, stages
+from ..engines import runs_models
 from ..errors import (
     BlenderError,
     Canceled,
@@ -87,6 +88,7 @@ def _run_to_the_end(folder: Path, inside: bool, events: EventWriter, report: Rep
             versions = {"python": platform.python_version(), "platform": sys.platform}
             events.write(Event.STARTED, pid=os.getpid(), versions=versions)
         request = Request.load(folder / "request.json")
+        report.attended = request.attended
         if _hand_over(folder, request, inside, report):
             return _after_hand_over(folder, report)
         with environment.in_use(Path(sys.executable)):
@@ -256,7 +258,7 @@ def _run_stage(
         part, record = stack.enter_context(
             outputs.writing(shot, stage, options, inputs, report.uninterrupted())
         )
-        if "ml" in stage.groups:
+        if runs_models(stage.name, asked.options, ModelStore(locations.home())):
             importlib.import_module(".weights", __package__).prepare()
         module = importlib.import_module(f".stages.{stage.name}", __package__)
         report.results.clear()

@@ -28,6 +28,7 @@ class CountOptions:
     delay: float = option(0.0, "Seconds a step", label="Delay", flags=("--delay",), unit="s")
     kilobytes: int = option(1, "Size of a file", label="Size", flags=("--kilobytes",))
     child: bool = option(False, "Start a child program", label="Child", flags=("--child",))
+    ask: bool = option(False, "Wait for a button first", label="Ask", flags=("--ask",))
 
 
 def add_stages() -> None:
@@ -52,6 +53,12 @@ def run(context: Context[CountOptions]) -> None:
     )
     have = {file.name for file in folder.glob("*.bin")}
     context.record["resumed"] = len(have)
+    if options.ask:
+        report.waiting("Do what is to be done", "Done", "http://127.0.0.1:1/page")
+        while not report.has_pressed():
+            report.check()
+            time.sleep(0.01)
+        report.status("Counting")
     if options.child:
         program = "import time; print('up', flush=True); time.sleep(600)"
         command = [sys.executable, "-c", program, str(context.shot.path)]

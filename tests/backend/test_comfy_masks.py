@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from pathlib import Path
 
 import av
@@ -14,11 +15,12 @@ import pytest
 
 from backend.comfyui import ComfySettings
 from backend.errors import ComfyError, FormatError, UsageError
-from backend.events import Event, EventReader, EventWriter
+from backend.events import GO_ON, Event, EventReader, EventWriter
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
 from backend.shot import Shot
 from backend.worker.comfy import footage
 from backend.worker.comfy.clean_plate import clean_frames, inner_size
+from backend.worker.comfy.client import Clock
 from backend.worker.comfy.depth import depth_maps
 from backend.worker.comfy.session import session
 from backend.worker.engines.comfy_masks import ComfyPage, ComfyPrompts, ComfyText, pointed
@@ -365,22 +367,42 @@ def press_run(server: ComfyServer, boxes_of: dict[str, tuple[int, int]]) -> dict
             left, top = boxes_of.popitem()[1]
             inputs.update(x=left, y=top, width=8, height=8)
             graph[str(node["id"])]["inputs"] = inputs
-    server.submit({"prompt": graph, "prompt_id": "the page's", "client_id": "page"})
+    job = f"the page's {len(server.jobs)}"
+    server.submit({"prompt": graph, "prompt_id": job, "client_id": "page"})
     return graph
 
 
-def test_masks_made_on_the_page_are_collected(server, shot, report, monkeypatch):
-    monkeypatch.setattr("backend.worker.comfy.page.ASK_EVERY", 0.05)
-    where = {"bag": boxes(FIRST)[BAG]}
+@pytest.fixture
+def page(server, monkeypatch):
+    """The page's side of it: told what to do, the artist presses Run for the bag. Returns what the
+    artist was told."""
     told = []
+    monkeypatch.setattr("backend.worker.comfy.page.ASK_EVERY", 0.05)
 
-    def page_opened(url):
-        told.append(url)
-        press_run(server, where)
+    def tell(_report, *words):
+        told.append(words)
+        press_run(server, {"bag": boxes(FIRST)[BAG]})
 
-    engine = ComfyPage(shot, 10.0, page_opened, settings(server))
+    monkeypatch.setattr(Report, "waiting", tell)
+    monkeypatch.setattr(
+        Report, "status", lambda report, text: tell(report, text) if "press Run" in text else None
+    )
+    return told
+
+
+def until(done):
+    give_up = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_masks_made_on_the_page_are_collected(server, shot, report, page):
+    engine = ComfyPage(shot, 10.0, settings(server))
     found = list(engine.track(clip_of(shot), prompts_of(PromptedObject("bag")), report))
-    assert told == [server.url]
+    assert [words for (words,) in page] == [
+        f"On {server.url} open shotgopher_shot under Workflows, set the boxes and press Run"
+    ]
     assert list(server.userdata) == ["workflows/shotgopher_shot.json"]
     assert [masks.frame for masks in found] == list(range(FIRST, LAST + 1))
     for masks in found:
@@ -390,9 +412,30 @@ def test_masks_made_on_the_page_are_collected(server, shot, report, monkeypatch)
             np.testing.assert_array_equal(thing.mask > 0, mask_of(masks.frame, BAG))
 
 
+def test_an_artist_tries_on_the_page_until_the_masks_are_good(server, shot, tmp_path):
+    """The first press of the button comes too early, and the first masks are of another thing."""
+    report = Report(EventWriter(tmp_path / "events.jsonl"), tmp_path / "cancel", attended=True)
+    button = tmp_path / GO_ON
+
+    def tried(color):
+        press_run(server, {"bag": boxes(FIRST)[color]})
+        until(lambda: len(server.history) == len(server.jobs))
+
+    steps = iter([button.touch, lambda: tried(ACTOR), lambda: tried(BAG), button.touch])
+    clock = Clock(itertools.count(step=100.0).__next__, lambda _seconds: next(steps)())
+    engine = ComfyPage(shot, 10.0, settings(server), clock)
+    (first, *_rest) = engine.track(clip_of(shot), prompts_of(PromptedObject("bag")), report)
+    np.testing.assert_array_equal(first.found[0].mask > 0, mask_of(FIRST, BAG))
+    records = EventReader(tmp_path / "events.jsonl").poll()
+    (asked,) = [each for each in records if each["event"] == Event.WAITING]
+    assert (asked["button"], asked["link"]) == ("Take Masks", server.url)
+    (warned,) = [each["text"] for each in records if each["event"] == Event.WARNING]
+    assert warned.startswith("Nothing was made on the page yet")
+
+
 def test_a_page_that_nobody_uses_is_given_up(server, shot, report, monkeypatch):
     monkeypatch.setattr("backend.worker.comfy.page.ASK_EVERY", 0.05)
-    engine = ComfyPage(shot, 0.3, lambda _url: None, settings(server))
+    engine = ComfyPage(shot, 0.3, settings(server))
     with pytest.raises(ComfyError, match=r"No masks came .* in 0\.3 seconds"):
-        list(engine.track(clip_of(shot), Prompts(), report))
+        list(engine.track(clip_of(shot), prompts_of(PromptedObject("bag")), report))
     assert not server.jobs

@@ -3,21 +3,28 @@
 
 from __future__ import annotations
 
+import io
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend import outputs, stages
+from backend.console import Console
 from backend.errors import JobError, Remedy, UsageError
-from backend.jobs import Job, JobState, JobStore, Request, StageRequest, plan
+from backend.jobs import Job, JobState, JobStore, Request, StageRequest, Waiting, plan
 from backend.shot import Shot
+from backend.verbs import run
 from tests.backend import stand_in_worker
 
 WORKER = Path(stand_in_worker.__file__)
@@ -150,6 +157,46 @@ def test_children_end_with_a_killed_worker(store: JobStore, tmp_path: Path) -> N
     while is_alive(str(tmp_path / "shot")):
         assert time.monotonic() < give_up
         time.sleep(0.05)
+
+
+def test_a_job_waits_until_the_button_is_pressed(store: JobStore, tmp_path: Path) -> None:
+    job = submit(store, count(tmp_path / "shot", ask=True))
+    wait(job, lambda: job.snapshot.waiting is not None)
+    assert job.snapshot.waiting == Waiting(
+        "Do what is to be done", "Done", "http://127.0.0.1:1/page"
+    )
+    job.go_on()
+    wait(job)
+    assert (job.snapshot.state, job.snapshot.waiting) == (JobState.FINISHED, None)
+
+
+def test_a_job_that_waits_can_be_canceled(store: JobStore, tmp_path: Path) -> None:
+    job = submit(store, count(tmp_path / "shot", ask=True))
+    wait(job, lambda: job.snapshot.waiting is not None).cancel()
+    assert wait(job).snapshot.state is JobState.CANCELED
+
+
+def test_in_a_terminal_enter_is_the_button(
+    store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    typed: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(readline=typed.get))
+    monkeypatch.setattr(run, "_enter", run._EnterKey())
+
+    def page_opened(link: str) -> None:
+        opened.append(link)
+        threading.Timer(0.3, typed.put, ("\n",)).start()
+
+    monkeypatch.setattr("webbrowser.open", page_opened)
+    said = io.StringIO()
+    request = replace(count(tmp_path / "shot", ask=True), attended=True)
+    job = submit(store, request)
+    run.follow(job, Console(out=said))
+    assert job.snapshot.state is JobState.FINISHED
+    assert opened == ["http://127.0.0.1:1/page"]
+    assert "press Enter" in said.getvalue()
+    typed.put("")
 
 
 def test_cancel_at_random_moments(store: JobStore, tmp_path: Path) -> None:

@@ -41,23 +41,35 @@ def put_on_page(server: Session, name: str, graph: Graph, prefix: str) -> Page:
 
 
 def collected(server: Session, page: Page, seconds: float) -> dict[str, list[Image]]:
-    """What the artist's run of it saved, by folder below the prefix, once there is one.
+    """What the artist saved there, by folder below the prefix.
 
-    Raises ComfyError when none comes so long, Canceled.
+    Somebody who is there may run it again and again, and says when the last one is good. Where
+    nobody is, the first one is taken. Raises ComfyError when none comes so long, Canceled.
     """
-    clock = server.client.clock
+    clock, report = server.client.clock, server.report
+    found: dict[str, list[Image]] = {}
     give_up = clock.now() + seconds
-    while clock.now() < give_up:
-        for entry in server.client.recent(_RECENT).values():
-            found = dict(_saved_below(entry, page.prefix))
-            if found and (entry.get("status") or {}).get("completed"):
-                return found
-        server.report.check()
+    while report.attended or clock.now() < give_up:
+        found = _newest(server, page) or found
+        if found and (not report.attended or report.has_pressed()):
+            return found
+        if report.attended and report.has_pressed():
+            report.warning(f"Nothing was made on the page yet: press Run in {page.workflow} there.")
+        report.check()
         clock.sleep(ASK_EVERY)
     raise ComfyError(
         f"No masks came from {page.url} in {seconds:g} seconds. Open the page, choose the workflow "
         f"{page.workflow}, and press Run there."
     )
+
+
+def _newest(server: Session, page: Page) -> dict[str, list[Image]]:
+    """What the last run that came to its end saved; {} without one."""
+    newest: dict[str, list[Image]] = {}
+    for entry in server.client.recent(_RECENT).values():
+        if (entry.get("status") or {}).get("completed"):
+            newest = dict(_saved_below(entry, page.prefix)) or newest
+    return newest
 
 
 def _saved_below(entry: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, list[Image]]]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ... import comfyui
-from ...models import ModelState, ModelStore
+from ...engines import AUTO, COMFYUI, PROMPT_MODELS, TEXT_MODEL, ready
+from ...models import ModelStore
 from ...shot import Shot
 from ...stages import InteractiveOptions, RotoOptions
 from .masking import PromptEngine, TextEngine
@@ -23,16 +24,14 @@ Load = Callable[[Path], Engine]
 Reach = Callable[[], Engine]
 """Makes an engine of the ComfyUI server; it says what it lacks when it begins."""
 
-_TEXT_MODEL = "sam3"
-
 
 def choose_engine(
     asked: str, model: str, store: ModelStore, stage: str, load: Load[Engine], reach: Reach[Engine]
 ) -> Engine:
     """`asked` is "auto", "embedded" or "comfyui". Raises ModelError, with the remedy to get the
     model."""
-    ready = store.state(model) is ModelState.READY
-    if asked == "comfyui" or (asked == "auto" and not ready and _server_can(stage, store)):
+    here = ready(store, (model,))
+    if asked == COMFYUI or (asked == AUTO and not here and _server_can(stage, store)):
         return reach()
     return load(store.folder(model))
 
@@ -54,14 +53,7 @@ def text_engine(options: RotoOptions, store: ModelStore, shot: Shot) -> TextEngi
 
         return ComfyText(shot)
 
-    return choose_engine(options.engine, _TEXT_MODEL, store, "roto", load, reach)
-
-
-def page_engine(options: InteractiveOptions, shot: Shot) -> PromptEngine:
-    """What waits for masks that an artist makes on the ComfyUI server's page."""
-    from .comfy_masks import ComfyPage
-
-    return ComfyPage(shot, options.wait)
+    return choose_engine(options.engine, TEXT_MODEL, store, "roto", load, reach)
 
 
 def prompt_engine(options: InteractiveOptions, store: ModelStore, shot: Shot) -> PromptEngine:
@@ -82,17 +74,13 @@ def prompt_engine(options: InteractiveOptions, store: ModelStore, shot: Shot) ->
 
 
 def prompt_model(asked: str, store: ModelStore) -> str:
-    """The name of the model that tracks: with "auto" SAM 3 on a GPU when it is there, else SAM 2.1
-    tiny, else what there is."""
-    if asked != "auto":
+    """The name of the model that tracks: with "auto" the best that is here, without a GPU the
+    smallest; that one too when there is none."""
+    if asked != AUTO:
         return asked
-    ready = [name for name in _by_preference() if store.state(name) is ModelState.READY]
-    return ready[0] if ready else "sam2-tiny"
-
-
-def _by_preference() -> tuple[str, ...]:
+    here = [name for name in PROMPT_MODELS if ready(store, (name,))]
+    if len(here) < 2:
+        return here[0] if here else PROMPT_MODELS[-1]
     from ..weights import device
 
-    if device().type == "cpu":
-        return ("sam2-tiny", "sam2-large", "sam3")
-    return ("sam3", "sam2-large", "sam2-tiny")
+    return here[-1] if device().type == "cpu" else here[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from ..comfy.footage import chunks, halves
 from ..comfy.page import Page, collected, put_on_page
 from ..comfy.session import PREFIX, Session, saved, session
 from ..report import Report
-from .masking import OBJECT, Clip, Found, FrameMasks, Mask
+from .masking import Clip, Found, FrameMasks, Mask
 
 SEGMENTATION = "02_segmentation"
 INTERACTIVE = "05_interactive_segmentation"
@@ -366,8 +366,8 @@ class ComfyPage:
     """Masks that an artist makes on the ComfyUI server's page (PromptEngine).
 
     The interactive workflow is put among the page's own, with a box for each object to be drawn in
-    the clip's first frame; `prompts` may name the objects, or be empty for one. Nothing is opened:
-    `told` is given the page's address, and what to do there is a status.
+    the clip's first frame. The artist is told what to do there; where nobody is, the first masks
+    that come within `wait` seconds are taken.
     """
 
     name = "comfyui page"
@@ -376,25 +376,21 @@ class ComfyPage:
         self,
         shot: Shot,
         wait: float,
-        told: Callable[[str], object] = lambda _url: None,
         settings: ComfySettings | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._shot, self._wait, self._told = shot, wait, told
+        self._shot, self._wait = shot, wait
         self._workflow = load(INTERACTIVE, shot)
         self._settings, self._clock = settings, clock
 
     def track(self, clip: Clip, prompts: Prompts, report: Report) -> Iterator[FrameMasks]:
         """Every frame of the clip once, ascending, when the artist has run it there. Raises
-        ShotGopherError, also when none came within `wait` seconds."""
-        objects = prompts.objects or (PromptedObject(OBJECT),)
+        ShotGopherError, also when nothing came."""
+        objects = prompts.objects
         with session(report, self._settings, self._clock) as server:
             server.require(INTERACTIVE, self._workflow)
             page = self._put(server, clip, objects)
-            self._told(page.url)
-            report.status(
-                f"Open {page.url}, choose {page.workflow} under Workflows, set the boxes, press Run"
-            )
+            _tell(report, page)
             made = collected(server, page, self._wait)
             yield from _of_page(server, made, clip, objects)
 
@@ -413,6 +409,14 @@ class ComfyPage:
         filled = server.put(filled, "<clip>", list(clip.files.values()))
         graph = filling.fill(filled, {"<job>": prefix}).graph
         return put_on_page(server, f"{PREFIX}_{folder_name(self._shot.name)}", graph, prefix)
+
+
+def _tell(report: Report, page: Page) -> None:
+    text = f"On {page.url} open {page.workflow} under Workflows, set the boxes and press Run"
+    if report.attended:
+        report.waiting(f"{text}, until the masks are good.", "Take Masks", page.url)
+    else:
+        report.status(text)
 
 
 def _ask_for_box(graph: dict[str, dict[str, Any]], node: str, size: tuple[int, int]) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
-from ...models import ModelStore
 from ..weights import device as best_device
 from ..weights import load_pretrained
 from .matting import Alpha, Fit, OutOfRoomError, Seen
@@ -58,14 +58,13 @@ class VideoMama:
         self._in_turn = free is not None and free < _BOTH_FIT
 
     @classmethod
-    def load(cls, store: ModelStore, seed: int) -> VideoMama:
-        """Raises ModelError when the weights are not there or are not right."""
-        folders = store.folder("videomama"), store.folder("svd-vae")
+    def load(cls, unet_folder: Path, vae_folder: Path, seed: int) -> VideoMama:
+        """Raises ModelError when the weights are not right."""
         device = best_device()
         kinds = UNetSpatioTemporalConditionModel, AutoencoderKLTemporalDecoder
         unet, vae = (
             load_pretrained(kind, folder, torch_dtype=_precision(device))
-            for kind, folder in zip(kinds, folders, strict=True)
+            for kind, folder in zip(kinds, (unet_folder, vae_folder), strict=True)
         )
         return cls(unet, vae, device, seed)
 

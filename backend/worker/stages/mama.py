@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import locations
+from ...engines import MATTE_MODELS
 from ...errors import MaskError, PlateError, Remedy
 from ...mask_folders import is_edited, label_folders
 from ...models import ModelStore
@@ -227,10 +228,12 @@ class Refining:
 
 
 def load_engine(seed: int) -> MatteEngine:
-    """Raises ModelError. Imports torch, which takes a second."""
+    """Raises ModelError, before it imports torch."""
+    store = ModelStore(locations.home())
+    unet, vae = map(store.folder, MATTE_MODELS)
     from ..engines.videomama import VideoMama
 
-    return VideoMama.load(ModelStore(locations.home()), seed)
+    return VideoMama.load(unet, vae, seed)
 
 
 def runs(seen: Sequence[bool], frames: Sequence[int]) -> list[list[int]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ... import locations
 from ...errors import UsageError
 from ...models import ModelStore
-from ...prompts import label_folder
+from ...prompts import split_labels
 from ...shot import Plate
 from ...stages import STAGES, RotoOptions
 from ..engines.choice import text_engine
@@ -36,11 +36,10 @@ def run(context: Context[RotoOptions]) -> None:
 
 def labels_of(prompt: str) -> list[str]:
     """What is between the commas, each folder once. Raises UsageError when there is nothing."""
-    words = (" ".join(part.split()) for part in prompt.split(","))
-    by_folder = {label_folder(label).casefold(): label for label in words if label}
-    if not by_folder:
+    labels = split_labels(prompt)
+    if not labels:
         raise UsageError("Say what to look for, such as person, bag.")
-    return list(by_folder.values())
+    return labels
 
 
 def start_frame(text: str, plate: Plate) -> int:
