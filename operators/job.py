@@ -21,6 +21,7 @@ from ..backend.shot import Shot
 from ..backend.verbs.run import follow, start
 from . import addon
 from .monitor import monitor
+from .picks import save_picks
 
 
 def make_request(scene: bpy.types.Scene, stage: str, force: bool) -> Request:
@@ -97,8 +98,9 @@ def run_stage(
     operator: bpy.types.Operator, scene: bpy.types.Scene, stage: str, force: bool = False
 ) -> set[str]:
     """Runs one stage of the scene's shot. Returns what `execute` returns."""
+    save_picks(scene)
     try:
-        request = make_request(scene, stage, force)
+        request = replace(make_request(scene, stage, force), attended=not waits(operator))
     except ShotGopherError as error:
         operator.report({"ERROR"}, error.reason)
         return {"CANCELLED"}
@@ -182,6 +184,24 @@ class SHOTGOPHER_OT_job_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SHOTGOPHER_OT_job_go_on(bpy.types.Operator):
+    """Say that you have done what the job waits for"""
+
+    bl_idname = "shot_gopher.job_go_on"
+    bl_label = "Done"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", options={"SKIP_SAVE"})
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        waiting = {job.folder.name: job for job in monitor.active_jobs if job.snapshot.waiting}
+        if self.job not in waiting:
+            self.report({"WARNING"}, "The job does not wait any more")
+            return {"CANCELLED"}
+        waiting[self.job].go_on()
+        return {"FINISHED"}
+
+
 class SHOTGOPHER_OT_refresh(bpy.types.Operator):
     """Look at the shot folder and its jobs again, after something else has changed them"""
 
@@ -199,6 +219,7 @@ register, unregister = bpy.utils.register_classes_factory(
         SHOTGOPHER_OT_set_up,
         SHOTGOPHER_OT_stage_run,
         SHOTGOPHER_OT_job_cancel,
+        SHOTGOPHER_OT_job_go_on,
         SHOTGOPHER_OT_refresh,
     )
 )

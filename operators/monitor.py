@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -233,6 +234,9 @@ class Monitor:
             before = job.snapshot
             job.poll()
             job.press_cancel()
+            waiting = job.snapshot.waiting
+            if waiting is not None and before.waiting is None and job.request.attended:
+                webbrowser.open(waiting.link)
             changed |= job.snapshot != before
             if job.snapshot.stage != before.stage or not job.snapshot.state.active:
                 self._dirty = True

@@ -19,7 +19,7 @@ from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
 from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
-from ..backend.jobs import Job, JobState, Snapshot
+from ..backend.jobs import Job, JobState, Snapshot, Waiting
 from ..backend.look import look_into
 from ..backend.mask_folders import MaskFolder, find_mask_folders
 from ..backend.options import from_mapping
@@ -47,8 +47,8 @@ class StageState(Enum):
 class StageView:
     """One stage.
 
-    `text` says more about its state and `count` how far it is; `facts` are lines about its output;
-    `job` is the id of the newest job that had to do with it.
+    `text` says more about its state and `count` how far it is, `waiting` what the artist is to do;
+    `facts` are lines about its output; `job` is the id of the newest job that had to do with it.
     """
 
     state: StageState = StageState.MISSING
@@ -57,6 +57,7 @@ class StageView:
     fraction: float = 0.0
     facts: tuple[str, ...] = ()
     canceling: bool = False
+    waiting: Waiting | None = None
     reason: str = ""
     remedy: Remedy | None = None
     job: str = ""
@@ -419,7 +420,10 @@ def _at_work(view: StageView, now: Snapshot, canceling: bool) -> StageView:
         text, count = progress_text(now)
         if canceling:
             text = "Canceling..."
+        elif now.waiting is not None:
+            text = now.waiting.text
         running = replace(view, state=StageState.RUNNING, text=text, count=count)
+        running = replace(running, waiting=now.waiting)
         return replace(running, fraction=now.fraction, canceling=canceling)
     if now.state in (JobState.FAILED, JobState.LOST):
         failed = replace(view, state=StageState.FAILED, text="")

@@ -67,6 +67,19 @@ def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView | Mode
     facts(column, [now.text])
 
 
+def running(layout: bpy.types.UILayout, context: bpy.types.Context, now: StageView) -> None:
+    """How far a stage is, or what it waits for from the artist, with the buttons for it."""
+    if now.waiting is None:
+        progress(layout, now)
+        return
+    sentence(layout, context, now.waiting.text, "INFO")
+    layout.operator("wm.url_open", text="Open Page", icon="URL").url = now.waiting.link
+    row = layout.row(align=True)
+    row.enabled = not now.canceling
+    row.operator("shot_gopher.job_go_on", text=now.waiting.button, icon="CHECKMARK").job = now.job
+    row.operator("shot_gopher.job_cancel", text="", icon="X").job = now.job
+
+
 def open_path(layout: bpy.types.UILayout, text: str, path: str, icon: str) -> None:
     layout.operator("wm.path_open", text=text, icon=icon).filepath = path
 
