@@ -28,19 +28,22 @@ def draw_stage(
 ) -> None:
     column = layout.column()
     _draw_head(column.row(), stage, now)
+    prominent = [spec for spec in setting_specs(stage.options) if spec.prominent]
+    if prominent:
+        _draw_specs(column, context, stage, prominent)
     if now.state in (StageState.MISSING, StageState.STALE):
         row = column.row()
         row.scale_y = 1.3
         row.operator("shot_gopher.stage_run", text=stage.title).stage = stage.name
     if now.state is StageState.RUNNING:
-        pieces.progress(column, now)
+        pieces.running(column, context, now)
     elif now.state is StageState.FAILED:
         _draw_failure(column, context, stage, now)
     elif now.text:
         pieces.facts(column, [now.text])
     if now.state in (StageState.DONE, StageState.STALE):
         pieces.facts(column, now.facts)
-    if setting_specs(stage.options):
+    if len(prominent) < len(setting_specs(stage.options)):
         _draw_options(column, context, stage)
 
 
@@ -72,7 +75,7 @@ def _draw_options(column: bpy.types.UILayout, context: bpy.types.Context, stage:
     header.label(text="Options")
     if body is None:
         return
-    options = setting_specs(stage.options)
+    options = [spec for spec in setting_specs(stage.options) if not spec.prominent]
     _draw_specs(body, context, stage, [spec for spec in options if not spec.advanced])
     advanced = [spec for spec in options if spec.advanced]
     if advanced:
