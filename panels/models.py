@@ -6,19 +6,15 @@ from __future__ import annotations
 import bpy
 
 from ..backend.models import ModelState
-from ..operators.models_view import ModelView
-from ..operators.monitor import monitor
+from ..operators.models_view import ModelsView, ModelView
 from . import pieces
 
 
-def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """All models as the monitor knows them."""
-    now = monitor.models
+def draw_models(layout: bpy.types.UILayout, context: bpy.types.Context, now: ModelsView) -> None:
     row = layout.row()
     row.label(text="Models", icon="OUTLINER_OB_POINTCLOUD")
     row.operator("shot_gopher.model_server", text="Server...", icon="URL")
     if not now.known:
-        monitor.refresh_soon()
         layout.label(text="Looking for models...")
         return
     for view in now.models:

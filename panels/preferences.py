@@ -63,7 +63,9 @@ class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_environment(layout.box(), context)
-        draw_models(layout.box(), context)
+        if not monitor.models.known:
+            monitor.refresh_soon()
+        draw_models(layout.box(), context, monitor.models)
         column = layout.column()
         column.prop(self, "projects_folder")
         column.prop(self, "worker_home")
