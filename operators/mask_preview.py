@@ -22,6 +22,7 @@ import gpu
 import numpy as np
 
 from ..backend.errors import JobError, ShotGopherError
+from ..backend.groups import BASE, MODELS_GROUP
 from ..backend.host import Host
 from ..backend.processes import WINDOWS, clean_environment, group_options, terminate_group
 from ..backend.prompts import Prompt, Prompts, prompt_json
@@ -30,11 +31,11 @@ from ..backend.verbs.programs import worker_command
 from . import addon
 from .scene import pick_view
 
-_PROGRAM, _GROUPS = "preview_masks.py", ("core", "ml")
+_PROGRAM = "preview_masks.py"
 _LOOK = 0.05
 """Seconds between two looks for an answer while one is awaited."""
 _END = 2.0
-_NOT_INSTALLED = "Masks are drawn live when the worker's models are installed."
+_NOT_INSTALLED = "Masks are drawn live when a model and what runs it are installed."
 
 _log = logging.getLogger(__name__)
 
@@ -66,87 +67,52 @@ class Answer:
     masks: dict[str, np.ndarray]
 
 
-class MaskPreview:
-    """`trouble` is why there are no masks, "" when all is well."""
+class _Conversation:
+    """One run of the program, for one shot and model. `trouble` is why there are no masks."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host, question: Question) -> None:
+        self.about = question.shot, question.model
         self.trouble = ""
-        self._changed = threading.Condition()
-        self._wanted: Question | None = None
-        self._answer: Answer | None = None
+        self.answer: Answer | None = None
+        self._wanted = question
         self._ended = False
-        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
         self._program: subprocess.Popen[str] | None = None
-        self._textures: tuple[Answer, dict[str, gpu.types.GPUTexture]] | None = None
-        self._arrived: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(
+            target=self._run, args=(host,), name="masks while picking", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     @property
     def working(self) -> bool:
         """An answer is awaited."""
-        alive = self._thread is not None and self._thread.is_alive()
-        known = self._answer.question if self._answer else None
-        return alive and self._wanted is not None and self._wanted != known
+        return self.alive and (self.answer is None or self.answer.question != self._wanted)
 
-    def want(self, question: Question, arrived: Callable[[], None]) -> None:
-        """Asks, unless the answer is known; `arrived` is called now and then until it is."""
-        if not question.prompts:
-            return
-        if self._program is not None and self._needs_another(question):
-            self.stop()
+    def want(self, question: Question) -> None:
         with self._changed:
-            self._wanted, self._arrived = question, arrived
+            self._wanted = question
             self._changed.notify()
-        if self._thread is None or not self._thread.is_alive():
-            self._start(question)
-        if not bpy.app.timers.is_registered(self._look):
-            bpy.app.timers.register(self._look, first_interval=_LOOK)
-
-    def texture(self, name: str, frame: int) -> gpu.types.GPUTexture | None:
-        """The mask of an object in a frame, None where there is none. Call it while drawing."""
-        answer = self._answer
-        if answer is None or answer.question.frame != frame or name not in answer.masks:
-            return None
-        if self._textures is None or self._textures[0] is not answer:
-            made = {each: pick_view.texture_of(mask) for each, mask in answer.masks.items()}
-            self._textures = (answer, made)
-        return self._textures[1][name]
 
     def stop(self) -> None:
-        """Ends the program and forgets all masks."""
         with self._changed:
             self._ended = True
             self._changed.notify()
-        if self._program is not None and self._program.poll() is None:
-            terminate_group(self._program.pid, force=True)
-        if self._thread is not None:
-            self._thread.join(_END)
-        if bpy.app.timers.is_registered(self._look):
-            bpy.app.timers.unregister(self._look)
-        self.__init__()  # type: ignore[misc]
-
-    def _needs_another(self, question: Question) -> bool:
-        """Whether the program that runs was started for another shot or model."""
-        known = self._wanted
-        return known is not None and (known.shot, known.model) != (question.shot, question.model)
-
-    def _start(self, question: Question) -> None:
-        self.trouble, host = "", addon.host()
-        self._thread = threading.Thread(
-            target=self._run, args=(host, question), name="masks while picking", daemon=True
-        )
-        self._thread.start()
-
-    def _look(self) -> float | None:
-        self._arrived()
-        return _LOOK if self.working else None
+            if self._program is not None and self._program.poll() is None:
+                terminate_group(self._program.pid, force=True)
+        self._thread.join(_END)
 
     # In the thread
 
-    def _run(self, host: Host, question: Question) -> None:
+    def _run(self, host: Host) -> None:
+        groups = BASE, MODELS_GROUP
         try:
             with tempfile.TemporaryDirectory() as folder:
-                words = (str(question.shot), question.model, folder)
-                self._converse(worker_command(host, _PROGRAM, *words, groups=_GROUPS))
+                words = (*map(str, self.about), folder)
+                self._converse(worker_command(host, _PROGRAM, *words, groups=groups))
         except JobError:
             self.trouble = _NOT_INSTALLED
         except ShotGopherError as error:
@@ -167,7 +133,8 @@ class MaskPreview:
             env=clean_environment(),
             **group_options(WINDOWS),
         ) as program:
-            self._program = program
+            with self._changed:
+                self._program = program
             said = _read(program.stdout)
             if "error" in said:
                 raise ShotGopherError(str(said["error"]))
@@ -190,7 +157,7 @@ class MaskPreview:
         if not self.trouble:
             for (name, _prompt), file in zip(question.prompts, said["masks"], strict=True):
                 masks[name] = np.load(file, allow_pickle=False)
-        self._answer = Answer(question, masks)
+        self.answer = Answer(question, masks)
 
 
 def _read(output: IO[str] | None) -> dict[str, Any]:
@@ -200,6 +167,63 @@ def _read(output: IO[str] | None) -> dict[str, Any]:
         raise EOFError("the program of the worker has ended")
     said: dict[str, Any] = json.loads(line)
     return said
+
+
+class MaskPreview:
+    """The masks that are drawn over the plate; it asks for them as picks change."""
+
+    def __init__(self) -> None:
+        self._now: _Conversation | None = None
+        self._textures: tuple[Answer, dict[str, gpu.types.GPUTexture]] | None = None
+        self._arrived: Callable[[], None] = lambda: None
+        self._told: tuple[Answer | None, str] = (None, "")
+
+    @property
+    def trouble(self) -> str:
+        """Why there are no masks, "" when all is well."""
+        return self._now.trouble if self._now else ""
+
+    def want(self, question: Question, arrived: Callable[[], None]) -> None:
+        """Asks, unless the answer is known; `arrived` is called when there is something new."""
+        if not question.prompts:
+            return
+        now = self._now
+        if now is not None and now.alive and now.about == (question.shot, question.model):
+            now.want(question)
+        else:
+            self.stop()
+            self._now = _Conversation(addon.host(), question)
+        self._arrived = arrived
+        if not bpy.app.timers.is_registered(self._look):
+            bpy.app.timers.register(self._look, first_interval=_LOOK)
+
+    def texture(self, name: str, frame: int) -> gpu.types.GPUTexture | None:
+        """The mask of an object in a frame, None where there is none. Call it while drawing."""
+        answer = self._now.answer if self._now else None
+        if answer is None or answer.question.frame != frame or name not in answer.masks:
+            return None
+        if self._textures is None or self._textures[0] is not answer:
+            made = {each: pick_view.texture_of(mask) for each, mask in answer.masks.items()}
+            self._textures = (answer, made)
+        return self._textures[1][name]
+
+    def stop(self) -> None:
+        """Ends the program and forgets all masks."""
+        if self._now is not None:
+            self._now.stop()
+        if bpy.app.timers.is_registered(self._look):
+            bpy.app.timers.unregister(self._look)
+        self._now, self._textures, self._told = None, None, (None, "")
+
+    def _look(self) -> float | None:
+        now = self._now
+        if now is None:
+            return None
+        working, told = now.working, (now.answer, now.trouble)
+        if told != self._told:
+            self._told = told
+            self._arrived()
+        return _LOOK if working else None
 
 
 preview = MaskPreview()

@@ -2,13 +2,14 @@
 """Interactive roto: objects by name, clicks and boxes on the plate, the masks drawn live.
 
 An artist points at things in the movie clip or image editor. Every click is one step of Blender's
-undo; what is picked is written to roto/prompts.json, from which it can be tracked without a window.
+undo; scene/picks_file.py writes what is picked, so that it can be tracked without a window.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from ..backend.shot import Shot, by_frame, folder_name
 from . import addon
 from .mask_preview import Question, preview
 from .monitor import monitor
-from .scene import background, pick_view, picks
+from .scene import background, pick_view, picks, picks_file
 
 EDITORS = {"CLIP_EDITOR": bpy.types.SpaceClipEditor, "IMAGE_EDITOR": bpy.types.SpaceImageEditor}
 _DRAG = 6
@@ -363,25 +364,23 @@ def _clip_area(context: bpy.types.Context) -> bpy.types.Area:
 
 
 class SHOTGOPHER_OT_picks_load(_PicksOperator, bpy.types.Operator):
-    """Read what was picked before from the shot folder"""
+    """Read what is picked from the shot folder again, after something else has changed it"""
 
     bl_idname = "shot_gopher.picks_load"
     bl_label = "Load Picks"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            prompts = picks.Prompts.load(shot_of(context.scene).prompts)
-        except ShotGopherError as error:
-            self.report({"ERROR"}, error.reason)
+        follow_shot(context.scene, again=True)
+        if state.trouble:
+            self.report({"ERROR"}, state.trouble)
             return {"CANCELLED"}
-        picks.show(context.scene.shot_gopher, prompts)
         changed()
         return {"FINISHED"}
 
 
 class State:
-    """Whether an artist is picking. `trouble` is why picks could not be saved, "" mostly."""
+    """Whether an artist is picking. `trouble` is why picks cannot be read or written, or ""."""
 
     def __init__(self) -> None:
         self.picking = False
@@ -403,16 +402,35 @@ def _save_and_preview() -> None:
     settings = scene.shot_gopher
     if not settings.shot or not monitor.view(scene).backgrounds:
         return
-    shot, prompts = shot_of(scene), picks.prompts_of(settings)
-    if prompts.objects or shot.prompts.is_file():
-        try:
-            prompts.save(shot.prompts)
-            state.trouble = ""
-        except (ShotGopherError, OSError) as error:
-            state.trouble = getattr(error, "reason", str(error))
+    save_picks(scene)
     if settings.picks_preview:
-        model = settings.options.interactive.model
-        preview.want(Question.of(shot, model, scene.frame_current, prompts), redraw)
+        prompts, model = picks.prompts_of(settings), settings.options.interactive.model
+        preview.want(Question.of(shot_of(scene), model, scene.frame_current, prompts), redraw)
+
+
+def save_picks(scene: bpy.types.Scene) -> None:
+    """Writes what is picked into the shot folder, if it has changed."""
+    if not scene.shot_gopher.shot:
+        return
+    with _told():
+        picks_file.save(scene.shot_gopher, shot_of(scene))
+
+
+def follow_shot(scene: bpy.types.Scene, again: bool = False) -> None:
+    """Shows what is picked in the scene's shot; `again`: as it is on disk now."""
+    with _told():
+        settings = scene.shot_gopher
+        picks_file.follow(settings, shot_of(scene) if settings.shot else None, again)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Keeps why picks cannot be read or written, for the panel."""
+    try:
+        yield
+        state.trouble = ""
+    except (ShotGopherError, OSError) as error:
+        state.trouble = getattr(error, "reason", str(error))
 
 
 def _previews(settings: Any, frame: int) -> Iterator[pick_view.Preview]:
@@ -458,6 +476,8 @@ def _frame_changed(scene: bpy.types.Scene, *_arguments: Any) -> None:
 def _loaded(*_arguments: Any) -> None:
     state.picking = False
     preview.stop()
+    for scene in bpy.data.scenes:
+        follow_shot(scene, again=True)
 
 
 _HANDLERS = {"undo_post": _undone, "redo_post": _undone, "load_post": _loaded,

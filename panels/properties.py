@@ -19,6 +19,7 @@ from ..operators import choosing
 from ..operators.check import redraw
 from ..operators.monitor import monitor
 from ..operators.picks import changed as picks_changed
+from ..operators.picks import follow_shot
 from ..operators.scene import picks
 from ..operators.scene.background import AUTO, FULL, use_size_everywhere
 from ..operators.scene.markers import MOST_TRACKS
@@ -38,6 +39,11 @@ def _view_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) 
 
 def _picks_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     picks_changed()
+
+
+def _shot_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    follow_shot(group.id_data)
+    _changed(group, context)
 
 
 def _plate_changed(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -148,7 +154,7 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         "set up; name the folder of an earlier shot to go on with it",
         subtype="DIR_PATH",
         options=_PATH_OPTIONS,
-        update=_changed,
+        update=_shot_changed,
     )
     suggested_shot: bpy.props.StringProperty(options={"HIDDEN"})
     import_when_done: bpy.props.BoolProperty(
@@ -212,6 +218,7 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
     )
     picked: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_object)
     picked_index: bpy.props.IntProperty()
+    picks_shot: bpy.props.StringProperty(options={"HIDDEN"})
     picks_preview: bpy.props.BoolProperty(
         name="Live Masks",
         description="Draw the masks of what is picked in this frame over the plate",

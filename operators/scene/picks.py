@@ -7,6 +7,7 @@ frame of one object.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import bpy
 
 from ...backend.prompts import Point, Prompt, PromptedObject, Prompts
+from ...backend.shot import folder_key
 
 POINT, BOX, MASK = "POINT", "BOX", "MASK"
 
@@ -142,7 +144,7 @@ def plate_of(space: bpy.types.Space, frames: Path) -> tuple[int, int] | None:
     shown = space.clip if space.type == "CLIP_EDITOR" else space.image
     if shown is None or not shown.filepath:
         return None
-    folder = Path(bpy.path.abspath(shown.filepath)).parent
-    if folder != frames or not all(shown.size):
+    folder = os.path.dirname(bpy.path.abspath(shown.filepath))
+    if folder_key(folder) != folder_key(str(frames)) or not all(shown.size):
         return None
     return int(shown.size[0]), int(shown.size[1])

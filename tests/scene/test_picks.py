@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,80 @@ def test_a_mask_is_kept_where_no_stage_replaces_it(tmp_path: Path) -> None:
     for source, frame in (("roto/person_00", 8), ("roto/nobody", 7)):
         with pytest.raises(FormatError):
             keep_mask(shot, source, frame, "car")
+
+
+@pytest.fixture
+def two_shots(tmp_path: Path) -> tuple[Shot, Shot]:
+    """Two shots of which the first has picks."""
+    one, other = Shot(tmp_path / "one"), Shot(tmp_path / "other")
+    Prompts((CAR,)).save(one.prompts)
+    return one, other
+
+
+def picking() -> Any:
+    """The operators' module of the add-on as it is registered now."""
+    return sys.modules["shot_gopher.operators.picks"]
+
+
+def on_disk(shot: Shot) -> Prompts:
+    return Prompts.load(shot.prompts)
+
+
+def test_picks_are_those_of_the_shot(settings: Any, two_shots: tuple[Shot, Shot]) -> None:
+    one, other = two_shots
+    settings.shot = str(one.path)
+    assert picks.prompts_of(settings) == Prompts((CAR,))
+    settings.shot = str(other.path)
+    assert picks.prompts_of(settings) == Prompts()
+    picks.add_point(picks.add_object(settings, "bag"), 3, (1.0, 1.0), True)
+    picking().save_picks(bpy.context.scene)
+    assert (on_disk(one), on_disk(other)) == (Prompts((CAR,)), Prompts((BAG,)))
+    settings.shot = str(one.path)
+    picking().save_picks(bpy.context.scene)
+    assert picks.prompts_of(settings) == on_disk(one) == Prompts((CAR,))
+
+
+def test_what_was_written_elsewhere_stays_until_something_changes_here(
+    settings: Any, two_shots: tuple[Shot, Shot]
+) -> None:
+    shot, _other = two_shots
+    settings.shot = str(shot.path)
+    Prompts((BAG,)).save(shot.prompts)
+    picking().save_picks(bpy.context.scene)
+    assert on_disk(shot) == Prompts((BAG,))
+    picking().follow_shot(bpy.context.scene, again=True)
+    assert picks.prompts_of(settings) == Prompts((BAG,))
+
+
+def test_the_last_object_that_goes_is_gone_on_disk_too(
+    settings: Any, two_shots: tuple[Shot, Shot]
+) -> None:
+    shot, _other = two_shots
+    settings.shot = str(shot.path)
+    assert bpy.ops.shot_gopher.object_remove() == {"FINISHED"}
+    picking().save_picks(bpy.context.scene)
+    assert on_disk(shot) == Prompts()
+
+
+def test_an_opened_file_shows_what_is_picked_by_now(
+    settings: Any, two_shots: tuple[Shot, Shot], tmp_path: Path
+) -> None:
+    shot, _other = two_shots
+    settings.shot = str(shot.path)
+    blend = str(tmp_path / "scene.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    Prompts((BAG,)).save(shot.prompts)
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    opened = bpy.context.scene.shot_gopher
+    assert picks.prompts_of(opened) == Prompts((BAG,))
+    shot.prompts.unlink()
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    assert picks.prompts_of(bpy.context.scene.shot_gopher) == Prompts((CAR,))
+
+
+def test_a_damaged_file_is_told(settings: Any, two_shots: tuple[Shot, Shot]) -> None:
+    shot, _other = two_shots
+    shot.prompts.write_text("{")
+    settings.shot = str(shot.path)
+    assert "prompts.json" in picking().state.trouble
+    assert picks.prompts_of(settings) == Prompts()

@@ -159,7 +159,7 @@ def masks_over_the_plate() -> Iterator[Step]:
     frame = window().scene.frame_current
     question = module.Question(shot, "auto", frame, ())
     picture(folder / "without.png")
-    module.preview._answer = module.Answer(question, {"car": disc.astype(np.uint8)})
+    module.preview._now.answer = module.Answer(question, {"car": disc.astype(np.uint8)})
     area("CLIP_EDITOR").tag_redraw()
     yield 0.5
     picture(folder / "with.png")
