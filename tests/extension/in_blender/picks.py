@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bpy
 import numpy as np
 from quiet_draw import DrawWatch
-from window import Player, Step, area, in_window, open_sidebar, picture, press, region
+from window import Player, Step, area, in_window, open_sidebar, picture, place, press, region
 
 NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
@@ -41,13 +41,6 @@ def settings() -> Any:
 
 def ready() -> bool:
     return bool(monitor().view(window().scene).backgrounds)
-
-
-def place(u: float, v: float, kind: str) -> tuple[int, int]:
-    """Where a share of the picture, from its upper left corner, is in the window."""
-    pane = region("WINDOW", area(kind))
-    x, y = pane.view2d.view_to_region(u, 1 - v, clip=False)
-    return pane.x + round(x), pane.y + round(y)
 
 
 def send(kind: str, value: str, at: tuple[int, int], **keys: bool) -> None:

@@ -79,6 +79,13 @@ def region(kind: str, of: bpy.types.Area) -> bpy.types.Region:
     return next(region for region in of.regions if region.type == kind)
 
 
+def place(u: float, v: float, kind: str) -> tuple[int, int]:
+    """Where a share of the picture in an editor, from its upper left corner, is in the window."""
+    pane = region("WINDOW", area(kind))
+    x, y = pane.view2d.view_to_region(u, 1 - v, clip=False)
+    return pane.x + round(x), pane.y + round(y)
+
+
 def in_window(kind: str = "UI", area_type: str = "VIEW_3D") -> Any:
     """A context override as if the mouse were over that region."""
     place = area(area_type)
