@@ -44,7 +44,7 @@ class Told:
     def fit(self, plate: tuple[int, int]) -> Fit:
         return Fit.of(plate, plate[0] * plate[1], 8)
 
-    def room(self, _fit: Fit) -> int:
+    def room(self) -> int:
         return self._room
 
     def refine(self, frames: Sequence[Seen]) -> list[np.ndarray]:
@@ -250,12 +250,26 @@ def test_other_errors_are_no_lack_of_memory() -> None:
         engine.refine(seen_frames(engine, [1]))
 
 
-def test_room_is_what_is_told_of_the_model() -> None:
-    from backend.worker.engines.videomama import PIXELS, frames_in
+def test_what_is_free_decides_how_much_is_done_at_one_time() -> None:
+    from backend.worker.engines.videomama import PIXELS, PLANS, plan_for
 
-    free = {4: 1, 11.5: 4, 23: 14, 80: 16}
-    assert {gib: frames_in(int(gib * 2**30), PIXELS) for gib in free} == free
-    assert frames_in(23 * 2**30, 2 * PIXELS) == 7
+    def frames(gib: float, pixels: int = PIXELS) -> int:
+        return plan_for(int(gib * 2**30), pixels).frames
+
+    cards = {3: 1, 7.4: 8, 11.3: 10, 15.2: 12, 23: 14, 31: 16}
+    assert {free: frames(free) for free in cards} == cards
+    assert frames(23, 2 * PIXELS) == frames(11.5)
+    for plan in PLANS[:-1]:
+        weights = (2.9, 0.2) if plan.in_turn else (3.1, 3.1)
+        refining, decoding = 0.16 * plan.frames + weights[0], 1.1 * plan.decoded + weights[1]
+        assert max(refining, decoding, 3.4 + weights[1]) < plan.free
+
+
+def test_out_of_memory_makes_all_parts_smaller() -> None:
+    from backend.worker.engines.videomama import Plan
+
+    assert Plan(28.0, 16, 8, False).smaller() == Plan(28.0, 16, 4, True)
+    assert Plan(0.0, 1, 1, True).smaller() == Plan(0.0, 1, 1, True)
 
 
 def test_weights_are_loaded_from_the_store_or_refused(

@@ -71,7 +71,7 @@ class MatteEngine(Protocol):
     def fit(self, plate: tuple[int, int]) -> Fit:
         """How it sees a plate of that width and height."""
 
-    def room(self, fit: Fit) -> int:
+    def room(self) -> int:
         """How many frames at one time the device has room for, about; at least 1."""
 
     def refine(self, frames: Sequence[Seen]) -> list[Alpha]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,40 @@ from .matting import Alpha, Fit, OutOfRoomError, Seen
 
 PIXELS = 1024 * 576
 """What it was trained at."""
-_TRAINED_FRAMES = 16
 _GIB = 2**30
-_FIXED, _PER_FRAME = 6.0, 1.2
-"""GiB for the weights and the decoder, and for each frame of `PIXELS`: 14 frames have room in the
-23 GiB that a card of 24 GB has free, and 4 in the 11.5 GiB of one of 12 GB. These are what users of
-the model are told (the readme of okdalto/ComfyUI-VideoMaMa; 14 frames at 24 GB in Shot-Gopher)."""
-_BOTH_FIT = 16 * _GIB
-"""Free memory from which on both networks stay on the device; below they take turns."""
-_WITHOUT_GPU = 4
-_AT_ONCE = 8
-"""Frames that are encoded or decoded at one time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How memory is used where `free` GiB are free: `frames` are refined at one time, and so many
+    of them decoded; `in_turn`: only the network that works is on the device."""
+
+    free: float
+    frames: int
+    decoded: int
+    in_turn: bool
+
+    def smaller(self) -> Plan:
+        """For a device that was out of memory with this one."""
+        return replace(self, decoded=max(1, self.decoded // 2), in_turn=True)
+
+
+PLANS = (
+    Plan(28.0, 16, 8, False),
+    Plan(20.0, 14, 8, False),
+    Plan(13.5, 12, 8, True),
+    Plan(10.0, 10, 4, False),
+    Plan(6.5, 8, 4, True),
+    Plan(4.5, 4, 2, True),
+    Plan(0.0, 1, 1, True),
+)
+"""The most generous first. On an H200, with networks of the real size in half precision and frames
+of `PIXELS`, weights take 3.1 GiB and the peaks above them were 1.1 GiB for each frame that is
+decoded at one time, 1.7 for each that is encoded, and 0.16 for each that the UNet refines. The UNet
+was trained on 16 frames; its authors decode 8 at one time."""
+_WITHOUT_GPU = Plan(0.0, 4, 4, False)
+_ENCODED = 2
+"""Frames that are encoded at one time: each by itself, so that more would change nothing."""
 _CONDITIONS = (7.0, 127.0, 0.0)
 """Frame rate, motion bucket and noise added to the plate, as it was trained."""
 
@@ -54,8 +78,7 @@ class VideoMama:
             # The encoder's values are too large for half precision: they become infinite.
             vae.encoder.float()
             vae.quant_conv.float()
-        free = free_memory(device)
-        self._in_turn = free is not None and free < _BOTH_FIT
+        self._plan = plan_for(free_memory(device), pixels)
 
     @classmethod
     def load(cls, unet_folder: Path, vae_folder: Path, seed: int) -> VideoMama:
@@ -72,12 +95,9 @@ class VideoMama:
         """See MatteEngine."""
         return Fit.of(plate, self._pixels, self._multiple)
 
-    def room(self, fit: Fit) -> int:
+    def room(self) -> int:
         """See MatteEngine."""
-        free = free_memory(self._device)
-        if free is None:
-            return _WITHOUT_GPU
-        return frames_in(free, fit.size[0] * fit.size[1])
+        return self._plan.frames
 
     def refine(self, frames: Sequence[Seen]) -> list[Alpha]:
         """See MatteEngine."""
@@ -106,8 +126,8 @@ class VideoMama:
         """Latents (f, 4, h / 8, w / 8) of pictures (h, w, 3), uint8; not scaled."""
         kind = next(self._vae.encoder.parameters()).dtype
         parts = []
-        for start in range(0, len(pictures), _AT_ONCE):
-            part = torch.from_numpy(np.stack(pictures[start : start + _AT_ONCE]))
+        for start in range(0, len(pictures), _ENCODED):
+            part = torch.from_numpy(np.stack(pictures[start : start + _ENCODED]))
             values = part.permute(0, 3, 1, 2).to(self._device, kind) / 127.5 - 1
             # The middle of the distribution, not a sample: the same every time.
             parts.append(self._vae.encode(values).latent_dist.mode().to(self._dtype))
@@ -129,7 +149,7 @@ class VideoMama:
 
     def _decoded(self, latents: torch.Tensor) -> list[Alpha]:
         alphas: list[Alpha] = []
-        for part in latents.split(_AT_ONCE):
+        for part in latents.split(self._plan.decoded):
             pictures = self._vae.decode(part, num_frames=len(part)).sample
             gray = (pictures.float() / 2 + 0.5).clamp(0, 1).mean(dim=1)
             alphas.extend(gray.cpu().numpy())
@@ -142,13 +162,13 @@ class VideoMama:
         try:
             yield
         finally:
-            if self._in_turn:
+            if self._plan.in_turn:
                 network.to("cpu")
                 _release(self._device)
 
     def _make_room(self) -> None:
         if self._device.type != "cpu":
-            self._in_turn = True
+            self._plan = self._plan.smaller()
             self._unet.to("cpu")
             self._vae.to("cpu")
         _release(self._device)
@@ -164,10 +184,12 @@ def _painted(mask: Any) -> Any:
     return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def frames_in(free: int, pixels: int) -> int:
-    """How many frames of so many pixels so many free bytes have room for."""
-    each = _PER_FRAME * _GIB * pixels / PIXELS
-    return max(1, min(_TRAINED_FRAMES, int((free - _FIXED * _GIB) / each)))
+def plan_for(free: int | None, pixels: int) -> Plan:
+    """What so many free bytes, None without a GPU, have room for, with frames of so many pixels."""
+    if free is None:
+        return _WITHOUT_GPU
+    gib = free / _GIB * PIXELS / max(pixels, PIXELS)
+    return next(plan for plan in PLANS if gib >= plan.free)
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -130,8 +130,7 @@ class Refining:
     @cached_property
     def _chunks(self) -> Chunks:
         options = self._context.options
-        fit = self._engine.fit(self._size)
-        return Chunks(options.chunk or self._engine.room(fit), options.overlap)
+        return Chunks(options.chunk or self._engine.room(), options.overlap)
 
     def run(self, part: Path) -> None:
         """Writes the mattes of every instance into a folder of its name under `part`."""
