@@ -11,6 +11,7 @@ register, unregister = bpy.utils.register_submodule_factory(
     __package__,
     (
         "monitor",
+        "picks_view",
         "job",
         "plate",
         "environment",
@@ -22,6 +23,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "survey",
         "check",
         "picks",
+        "picking",
         "export",
         "cli",
     ),

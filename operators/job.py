@@ -21,7 +21,7 @@ from ..backend.shot import Shot
 from ..backend.verbs.run import follow, start
 from . import addon
 from .monitor import monitor
-from .picks import save_picks
+from .picks_view import save_picks
 
 
 def make_request(scene: bpy.types.Scene, stage: str, force: bool) -> Request:

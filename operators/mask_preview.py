@@ -179,6 +179,11 @@ class MaskPreview:
         self._told: tuple[Answer | None, str] = (None, "")
 
     @property
+    def running(self) -> bool:
+        """The model is loaded, or is being loaded."""
+        return self._now is not None and self._now.alive
+
+    @property
     def trouble(self) -> str:
         """Why there are no masks, "" when all is well."""
         return self._now.trouble if self._now else ""

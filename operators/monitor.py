@@ -98,6 +98,7 @@ class Monitor:
         self._canceling: set[str] = set()
         self._to_import: list[Job] = []
         self._to_show: set[str] = set()
+        self.when_ended: list[Callable[[Job], None]] = []
         self._import_troubles: dict[int, str] = {}
         self._dirty = False
         self._settling: list[float] = []
@@ -244,6 +245,8 @@ class Monitor:
                 self._to_import.append(job)
             if not job.snapshot.state.active:
                 self._canceling.discard(job.folder.name)
+                for tell in self.when_ended:
+                    tell(job)
         return changed
 
     def _compose(self) -> None:

@@ -18,8 +18,8 @@ from ..backend.track_check import SLIP_FACTOR
 from ..operators import choosing
 from ..operators.check import redraw
 from ..operators.monitor import monitor
-from ..operators.picks import changed as picks_changed
-from ..operators.picks import follow_shot
+from ..operators.picks_view import changed as picks_changed
+from ..operators.picks_view import follow_shot
 from ..operators.scene import picks
 from ..operators.scene.background import AUTO, FULL, use_size_everywhere
 from ..operators.scene.markers import MOST_TRACKS
@@ -37,7 +37,11 @@ def _view_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) 
     redraw()
 
 
-def _picks_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _object_changed(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    picks_changed(ask=False)
+
+
+def _preview_switched(_group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     picks_changed()
 
 
@@ -127,10 +131,10 @@ class SHOTGOPHER_PG_object(bpy.types.PropertyGroup):
     """Something to cut out of the plate."""
 
     name: bpy.props.StringProperty(
-        name="Name", description="Also the name of its folder of masks", update=_picks_changed
+        name="Name", description="Also the name of its folder of masks", update=_object_changed
     )
     color: bpy.props.FloatVectorProperty(
-        name="Color", subtype="COLOR_GAMMA", min=0.0, max=1.0, update=_picks_changed
+        name="Color", subtype="COLOR_GAMMA", min=0.0, max=1.0, update=_object_changed
     )
     picks: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_pick)
 
@@ -223,7 +227,7 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         name="Live Masks",
         description="Draw the masks of what is picked in this frame over the plate",
         default=True,
-        update=_picks_changed,
+        update=_preview_switched,
     )
 
     mask_label: bpy.props.StringProperty(

@@ -11,7 +11,7 @@ import bpy
 from ..backend.stages import STAGES
 from ..operators.mask_preview import preview
 from ..operators.monitor import monitor
-from ..operators.picks import EDITORS, shown_plate, state
+from ..operators.picks_view import EDITORS, shown_plate, state
 from ..operators.scene import picks
 from . import pieces
 from .stage import draw_stage

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks drawn live over the plate in a real Blender, by the real program of the worker.
+"""Masks drawn over the plate in a real Blender: live ones by the worker's program, tracked ones.
 
 SAM 2.1's real architecture with small random weights: where its masks are means nothing.
 """
@@ -59,19 +59,26 @@ def test_a_mask_is_drawn_as_it_will_be_tracked(
     assert "Traceback" not in told["log"], told["log"]
     assert told["trouble"] == ""
     mask = np.load(tmp_path / "mask.npy")
-    _check_drawn(tmp_path, told, mask)
+    _check_drawn(tmp_path, ("live", "off"), told, mask)
     plate = shot.load_plate()
     for name in ("car", "car_00"):
         assert len(list((shot.roto / name).glob("*.png"))) == FRAMES
     first = shot.roto / "car" / shot.frame_file(plate.first_frame).name
     np.testing.assert_array_equal(cv2.imread(str(first), cv2.IMREAD_GRAYSCALE), mask)
+    later = shot.roto / "car" / shot.frame_file(told["frame"]).name
+    assert later != first
+    tracked = cv2.imread(str(later), cv2.IMREAD_GRAYSCALE)
+    _check_drawn(tmp_path, ("tracked", "bare"), told, tracked)
 
 
-def _check_drawn(folder: Path, told: dict[str, Any], mask: np.ndarray) -> None:
-    """Well inside the mask the plate has some of the object's color, well outside it has none."""
-    live, off = (
-        cv2.imread(str(folder / f"{name}.png"))[..., ::-1].astype(float) for name in ("live", "off")
-    )
+def _check_drawn(
+    folder: Path, names: tuple[str, str], told: dict[str, Any], mask: np.ndarray
+) -> None:
+    """Well inside the mask the plate has some of the object's color, well outside it has none.
+
+    `names` are of the pictures with the mask and without it.
+    """
+    live, off = (cv2.imread(str(folder / f"{name}.png"))[..., ::-1].astype(float) for name in names)
     (left, top), (right, bottom) = told["plate"]
     near = cv2.resize(mask, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     inside, outside = (cv2.erode(each, np.ones((9, 9))) == 255 for each in (near, 255 - near))

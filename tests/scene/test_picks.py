@@ -83,8 +83,8 @@ def two_shots(tmp_path: Path) -> tuple[Shot, Shot]:
 
 
 def picking() -> Any:
-    """The operators' module of the add-on as it is registered now."""
-    return sys.modules["shot_gopher.operators.picks"]
+    """The add-on's module as it is registered now."""
+    return sys.modules["shot_gopher.operators.picks_view"]
 
 
 def on_disk(shot: Shot) -> Prompts:

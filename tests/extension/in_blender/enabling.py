@@ -55,7 +55,7 @@ assert len(enabled["panels"]) == 17, enabled
 assert len(enabled["operators"]) == 47, enabled
 assert len(enabled["groups"]) == 13, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
-assert len(enabled["handlers"]) == 8, enabled
+assert len(enabled["handlers"]) == 9, enabled
 assert len(enabled["menu"]) == 1, enabled
 for _ in range(3):
     addon_utils.disable(NAME)

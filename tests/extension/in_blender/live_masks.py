@@ -95,8 +95,14 @@ def track() -> Iterator[Step]:
     yield tracked
     now = view().stages["interactive"]
     assert now.state.name == "DONE", now.reason
-    yield 0.5
+    scene().shot_gopher.picks_preview = True
+    scene().frame_set(scene().frame_current + 2)
+    yield 1.5
     keep("tracked")
+    told["frame"] = scene().frame_current
+    scene().shot_gopher.picks_preview = False
+    yield 0.5
+    picture(folder / "bare.png")
 
 
 def scenario() -> Iterator[Step]:

@@ -118,7 +118,7 @@ def pick_in_the_clip_editor() -> Iterator[Step]:
     picture(folder / "picking.png")
     send("ESC", "PRESS", place(0.5, 0.5, kind))
     yield 0.5
-    state = sys.modules[f"{NAME}.operators.picks"].state
+    state = sys.modules[f"{NAME}.operators.picks_view"].state
     assert not state.picking
     told["after"] = len(picked()[0]["picks"])
     yield from click(place(0.4, 0.4, kind))
