@@ -253,26 +253,11 @@ def install(
         sentence = "The worker's environment is not installed, and online access is off."
         raise InstallError(sentence, Remedy.ALLOW_ONLINE)
     try:
-        with _waiting(_change_lock(home), report):
+        with _change_lock(home).take_turns("Waiting for another installation", report):
             found = find(home, ordered)
             return found or _install(home, ordered, host_python, report)
     except OSError as error:
         raise failed(explain_os_error(error)) from error
-
-
-@contextlib.contextmanager
-def _waiting(lock: FileLock, report: InstallReport) -> Iterator[None]:
-    told = False
-
-    def while_waiting() -> None:
-        nonlocal told
-        if not told:
-            report.status("Waiting for another installation")
-            told = True
-        report.check()
-
-    with lock.wait(while_waiting):
-        yield
 
 
 def _install(home: Path, groups: tuple[str, ...], host_python: Path, report: InstallReport) -> Path:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 WINDOWS = sys.platform == "win32"
 INTERRUPT_SIGNALS = tuple(
@@ -192,6 +192,13 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
+class Told(Protocol):
+    """Who is told what is going on; `check` may raise to stop."""
+
+    def status(self, text: str) -> None: ...
+    def check(self) -> None: ...
+
+
 class FileLock:
     """An operating-system lock on a file, which goes when its holder dies, however it dies.
 
@@ -228,6 +235,21 @@ class FileLock:
             yield
         finally:
             self.release()
+
+    @contextlib.contextmanager
+    def take_turns(self, why: str, told: Told) -> Iterator[None]:
+        """Holds the lock for a block; says once why that has to wait."""
+        said = False
+
+        def while_waiting() -> None:
+            nonlocal said
+            if not said:
+                told.status(why)
+                said = True
+            told.check()
+
+        with self.wait(while_waiting):
+            yield
 
 
 def is_locked(path: Path) -> bool:

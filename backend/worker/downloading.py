@@ -88,23 +88,10 @@ def get_model(store: ModelStore, name: str, report: InstallReport) -> None:
             f"{model.licence.address}, then accept it under Models or with --accept-licence.",
             Remedy.GET_MODEL,
         )
-    with _alone(store, model, report), _explained(store, model):
+    lock = FileLock(locks_folder(store.home) / f"model-{model.name}.lock")
+    waiting = lock.take_turns("Waiting for another download of this model", report)
+    with waiting, _explained(store, model):
         _Download(store, model, report).run()
-
-
-@contextmanager
-def _alone(store: ModelStore, model: Model, report: InstallReport) -> Iterator[None]:
-    told = False
-
-    def while_waiting() -> None:
-        nonlocal told
-        if not told:
-            report.status("Waiting for another download of this model")
-            told = True
-        report.check()
-
-    with FileLock(locks_folder(store.home) / f"model-{model.name}.lock").wait(while_waiting):
-        yield
 
 
 class _Download:

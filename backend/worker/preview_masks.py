@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -34,11 +33,11 @@ import numpy as np
 from backend.errors import ShotGopherError, UsageError
 from backend.locations import home
 from backend.models import ModelStore
-from backend.processes import INTERRUPT_SIGNALS
 from backend.prompts import Prompt, read_prompt
 from backend.shot import Shot
 from backend.worker.engines.choice import prompt_model
 from backend.worker.engines.masking import Clip
+from backend.worker.json_lines import run_program, tell
 from backend.worker.weights import prepare
 
 if TYPE_CHECKING:
@@ -49,18 +48,12 @@ _KEPT = 2
 
 
 def main(shot: str, model: str, folder: str) -> int:
-    for number in INTERRUPT_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
-    try:
+    def work() -> None:
         name, preview = _load(Shot(Path(shot)), model)
-        _tell(ready=True, model=name)
+        tell(ready=True, model=name)
         _answer_all(preview, Path(folder))
-    except ShotGopherError as error:
-        _tell(error=error.reason)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return run_program(work)
 
 
 def _load(shot: Shot, asked: str) -> tuple[str, Preview]:
@@ -84,12 +77,12 @@ def _answer_all(preview: Preview, folder: Path) -> None:
             place, frame, prompts = _read(request)
             masks = preview.masks(frame, prompts)
         except ShotGopherError as error:
-            _tell(id=request.get("id"), error=error.reason)
+            tell(id=request.get("id"), error=error.reason)
             continue
         files = [folder / f"{place}_{order}.npy" for order in range(len(masks))]
         for file, mask in zip(files, masks, strict=True):
             np.save(file, mask)
-        _tell(id=place, frame=frame, masks=[str(file) for file in files])
+        tell(id=place, frame=frame, masks=[str(file) for file in files])
         written.append(files)
         while len(written) > _KEPT:
             for old in set(written.pop(0)) - {file for kept in written for file in kept}:
@@ -133,11 +126,6 @@ def _object(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _tell(**said: Any) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def _run_stages(request: Request, events: EventWriter, report: Report) -> None:
     shot = Shot(Path(request.shot))
     _make_folder(shot)
     lock = FileLock(locations.locks_folder(locations.home()) / shot_lock_name(shot))
-    with _waiting(lock, "Waiting for another job on this shot", report):
+    with lock.take_turns("Waiting for another job on this shot", report):
         for asked in request.stages:
             stage = stages.get(asked.name)
             events.stage = stage.name
@@ -207,21 +207,6 @@ def _make_folder(shot: Shot) -> None:
         shot.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(explain_os_error(error)) from error
-
-
-@contextlib.contextmanager
-def _waiting(lock: FileLock, why: str, report: Report) -> Iterator[None]:
-    told = False
-
-    def while_waiting() -> None:
-        nonlocal told
-        if not told:
-            report.status(why)
-            told = True
-        report.check()
-
-    with lock.wait(while_waiting):
-        yield
 
 
 def _run_unless_optional(
@@ -252,7 +237,7 @@ def _run_stage(
     with contextlib.ExitStack() as stack:
         if stage.uses_gpu:
             gpu = FileLock(locations.locks_folder(locations.home()) / "gpu.lock")
-            stack.enter_context(_waiting(gpu, "Waiting for the GPU", report))
+            stack.enter_context(gpu.take_turns("Waiting for the GPU", report))
         if request.gpu_profile:
             stack.enter_context(gpu_profile(shot, stage.name, report))
         part, record = stack.enter_context(

@@ -8,22 +8,17 @@ Names are of parts: ratio, memory, exact, maps, scrub; all by default. The last 
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
 import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 from tests.bench.ingest_exact import exact_figures
 from tests.bench.ingest_maps import map_figures
 from tests.bench.ingest_memory import memory_figures
 from tests.bench.ingest_ratio import ratio_figures
+from tests.bench.parts import Part, run_parts
 from tests.bench.scrub import scrub_figures
 
-PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+PARTS: Mapping[str, Part] = {
     "ratio": ratio_figures,
     "memory": memory_figures,
     "exact": exact_figures,
@@ -33,21 +28,7 @@ PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 -m tests.bench plates")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}")
-    names = parser.parse_args().names or list(PARTS)
-    held = True
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            place = Path(folder) / name
-            place.mkdir()
-            # What ffmpeg says on the way is no figure.
-            with contextlib.redirect_stdout(sys.stderr):
-                figures = PARTS[name](place)
-            for figure in figures:
-                print(json.dumps(figure, ensure_ascii=False), flush=True)
-                held &= bool(figure["holds"])
-    return 0 if held else 1
+    return run_parts("plates", PARTS)
 
 
 if __name__ == "__main__":

@@ -11,21 +11,16 @@ and say nothing of quality.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
 import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
+from tests.bench.parts import Part, run_parts
 from tests.bench.roto_comfyui import comfyui_figures
 from tests.bench.roto_crossing import crossing_figures
 from tests.bench.roto_mattes import matte_figures
 from tests.bench.roto_memory import memory_figures
 
-PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+PARTS: Mapping[str, Part] = {
     "memory": memory_figures,
     "crossing": crossing_figures,
     "mattes": matte_figures,
@@ -34,20 +29,7 @@ PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 -m tests.bench roto")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}")
-    names = parser.parse_args().names or list(PARTS)
-    held = True
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            place = Path(folder) / name
-            place.mkdir()
-            with contextlib.redirect_stdout(sys.stderr):
-                figures = PARTS[name](place)
-            for figure in figures:
-                print(json.dumps(figure, ensure_ascii=False), flush=True)
-                held &= bool(figure["holds"])
-    return 0 if held else 1
+    return run_parts("roto", PARTS)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 from urllib.parse import urlsplit
 
 from ...comfyui import ComfySettings, check, is_local
 from ...errors import ComfyError
-from ...processes import start_child
+from ...processes import Told, start_child
 from .client import Clock
 
 _PYTHONS = (
@@ -27,13 +27,6 @@ _STARTING = 300.0
 """Seconds; 10 to 32 were measured, and node packs may install things when they first start."""
 _STOPPING = 15.0
 _LAST_WORDS = 300
-
-
-class Told(Protocol):
-    """What is told that a server starts; `check` may raise Canceled."""
-
-    def status(self, text: str) -> None: ...
-    def check(self) -> None: ...
 
 
 @contextmanager
