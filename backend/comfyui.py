@@ -22,6 +22,7 @@ from . import locations, workflows
 from .comfyui_graph import Classes
 from .errors import ComfyError, FormatError, OutputError, UsageError, explain_os_error
 from .shot import read_json, write_json
+from .stages import STAGES
 
 DEFAULT_URL = "http://127.0.0.1:8188"
 OLDEST = (0, 3, 64)
@@ -71,6 +72,17 @@ class Server:
     device: str
     memory_free: int
     graphics_memory: int
+
+    def __str__(self) -> str:
+        return f"ComfyUI {self.version} at {self.url} ({self.device or 'device not known'})"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A server and what it lacks, sentences by the titles of the stages that it could do."""
+
+    server: Server
+    stages: Mapping[str, tuple[str, ...]]
 
 
 def server_url(text: str) -> str:
@@ -181,6 +193,17 @@ def node_classes(url: str) -> Classes:
     if not isinstance(found, dict) or "SaveImage" not in found:
         raise ComfyError(not_comfyui(url))
     return found
+
+
+def survey(url: str) -> Survey:
+    """Asks a server what it has. Raises ComfyError."""
+    server, classes = check(url), node_classes(url)
+    lacking = {
+        STAGES[needed.stage].title: tuple(workflows.missing(needed, classes))
+        for needed in workflows.needs().values()
+        if needed.stage in STAGES
+    }
+    return Survey(server, lacking)
 
 
 def why_not(url: str, stage: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "plate",
         "environment",
         "models",
+        "comfyui",
         "camera",
         "background",
         "masks",

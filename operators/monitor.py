@@ -385,7 +385,12 @@ def _view_layer(window: bpy.types.Window, scene: bpy.types.Scene) -> bpy.types.V
     return window.view_layer if window.scene == scene else scene.view_layers[0]
 
 
-_SHOWN_IN = {"VIEW_3D": "UI", "CLIP_EDITOR": "UI", "PREFERENCES": "WINDOW"}
+_SHOWN_IN = {
+    "VIEW_3D": "UI",
+    "CLIP_EDITOR": "UI",
+    "IMAGE_EDITOR": "UI",
+    "PREFERENCES": "WINDOW",
+}
 """The regions that show what the monitor knows, by their areas."""
 
 

@@ -4,6 +4,7 @@
 import bpy
 
 from ..operators import addon
+from ..operators.comfyui import checking
 from ..operators.environment_view import MEGABYTES
 from ..operators.monitor import monitor
 from . import pieces
@@ -19,6 +20,7 @@ def _home_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context
 
 def _comfyui_changed(group: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
     addon.use_comfyui(group.comfyui_url, group.comfyui_folder)
+    checking.forget()
 
 
 class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
@@ -70,9 +72,30 @@ class SHOTGOPHER_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "projects_folder")
         column.prop(self, "worker_home")
         column.prop(self, "python")
-        column = layout.column(heading="ComfyUI")
-        column.prop(self, "comfyui_url")
-        column.prop(self, "comfyui_folder")
+        _draw_comfyui(layout.box(), context, self)
+
+
+def _draw_comfyui(
+    layout: bpy.types.UILayout, context: bpy.types.Context, settings: bpy.types.AddonPreferences
+) -> None:
+    row, now = layout.row(), checking.view
+    row.label(text="ComfyUI", icon="NODETREE")
+    asks = row.row()
+    asks.enabled = not checking.busy
+    text = "Asking..." if checking.busy else "Check Server"
+    asks.operator("shot_gopher.comfyui_check", text=text, icon="URL")
+    layout.prop(settings, "comfyui_url")
+    layout.prop(settings, "comfyui_folder")
+    if now.server:
+        pieces.facts(layout, [now.server])
+    for title, can in now.stages:
+        layout.label(text=title, icon="CHECKMARK" if can else "X")
+    for sentence in now.missing:
+        pieces.sentence(layout, context, sentence, "INFO")
+    if now.trouble:
+        alert = layout.column()
+        alert.alert = True
+        pieces.sentence(alert, context, now.trouble, "ERROR")
 
 
 def _draw_environment(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -69,7 +69,7 @@ def _check(arguments: argparse.Namespace, host: Host) -> int:
         said = {"url": url, "version": server.version, "device": server.device}
         console.line(json.dumps(said | {"missing": lacking}, indent=1))
     else:
-        console.line(f"ComfyUI {server.version} at {url} ({server.device or 'device not known'})")
+        console.line(str(server))
         console.line(table(_HEAD, _rows(lacking)))
         for sentence in dict.fromkeys(each for found in lacking.values() for each in found):
             console.line(sentence)

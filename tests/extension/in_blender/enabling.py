@@ -52,7 +52,7 @@ def doubled() -> list[str]:
 
 enabled = traces()
 assert len(enabled["panels"]) == 17, enabled
-assert len(enabled["operators"]) == 47, enabled
+assert len(enabled["operators"]) == 48, enabled
 assert len(enabled["groups"]) == 13, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 9, enabled
