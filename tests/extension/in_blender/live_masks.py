@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import numpy as np
-from window import Player, Step, area, in_window, picture, place, region
+from window import Player, Step, area, in_window, open_plate_editor, picture, place
 
 NAME = "bl_ext.user_default.shot_gopher"
 KIND = "CLIP_EDITOR"
@@ -49,15 +49,7 @@ def tracked() -> bool:
 def open_plate() -> Iterator[Step]:
     scene().shot_gopher.shot = str(shot)
     yield ready
-    area().type = KIND
-    yield 0.5
-    with in_window("WINDOW", KIND):
-        bpy.ops.shot_gopher.plate_edit()
-        bpy.ops.clip.view_all()
-    area(KIND).spaces.active.show_region_ui = True
-    yield 0.5
-    region("UI", area(KIND)).active_panel_category = "Shot Gopher"
-    yield 0.5
+    yield from open_plate_editor()
 
 
 def point_at_something() -> Iterator[Step]:

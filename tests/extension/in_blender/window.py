@@ -104,6 +104,19 @@ def open_sidebar() -> Iterator[Step]:
     yield 0.5
 
 
+def open_plate_editor() -> Iterator[Step]:
+    """Turns the 3D view into a movie clip editor with the shot's plate and the Shot Gopher tab."""
+    area().type = "CLIP_EDITOR"
+    yield 0.5
+    with in_window("WINDOW", "CLIP_EDITOR"):
+        bpy.ops.shot_gopher.plate_edit()
+        bpy.ops.clip.view_all()
+    area("CLIP_EDITOR").spaces.active.show_region_ui = True
+    yield 0.5
+    region("UI", area("CLIP_EDITOR")).active_panel_category = "Shot Gopher"
+    yield 0.5
+
+
 def press(name: str, **properties: Any) -> set[str]:
     """Presses an operator's button of the sidebar."""
     with in_window():
