@@ -46,6 +46,15 @@ def blender(
     return real
 
 
+@pytest.fixture
+def installed(blender: RealBlender) -> RealBlender:
+    """The same with its worker environment, made by the extension itself."""
+    words = ("--online-mode", "--command", "shot_gopher", "environment", "install")
+    made = blender.run(*words, timeout=600)
+    assert made.returncode == 0, made.stdout
+    return blender
+
+
 def _plate(folder: Path, name: str, move: Move, frames: int) -> Path:
     camera, planes = track(move, frames, 480, 270), room()
     pictures = (picture(planes, camera, index) for index in range(frames))

@@ -45,6 +45,11 @@ class RealBlender:
             check=False,
         )
 
+    def sees(self, program: Path) -> bool:
+        """Whether Blender can run that program: the tool may have a root folder of its own."""
+        asks = f"import os, sys; sys.exit(0 if os.access({str(program)!r}, os.X_OK) else 3)"
+        return self.run("-b", "--factory-startup", "--python-expr", asks).returncode == 0
+
     def script(self, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Runs one of the programs in `in_blender` without a window. Exit code 1 when it raises."""
         program = SCRIPTS / name

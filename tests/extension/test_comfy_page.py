@@ -24,11 +24,11 @@ FRAMES = 4
 
 
 @pytest.fixture
-def server(blender: RealBlender) -> Iterator[ComfyServer]:
+def server(installed: RealBlender) -> Iterator[ComfyServer]:
     made = ComfyServer()
-    ComfySettings(made.url).save(blender.home)
+    ComfySettings(made.url).save(installed.home)
     yield made
-    comfyui_file(blender.home).unlink()
+    comfyui_file(installed.home).unlink()
     made.stop()
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ from .real_blender import RealBlender
 from .solved_shot import solved_shot
 
 
-def test_an_artist_grows_masks(blender: RealBlender, tmp_path: Path) -> None:
+def test_an_artist_grows_masks(installed: RealBlender, tmp_path: Path) -> None:
     shot = solved_shot(tmp_path / "sh060")
     actor, plate = shot.roto / "actor", shot.load_plate()
     actor.mkdir(parents=True)
@@ -24,9 +23,8 @@ def test_an_artist_grows_masks(blender: RealBlender, tmp_path: Path) -> None:
     mask[100:180, 160:320] = 255
     for number in plate.frames:
         cv2.imwrite(str(actor / f"{FRAME_PATTERN.format(number)}.png"), mask)
-    python = Path(sys.executable)
-    told = blender.play("masks.py", tmp_path, shot.path, python, seconds=200)
-    keep_pictures(tmp_path, told.get("pictures", {}), blender.version)
+    told = installed.play("masks.py", tmp_path, shot.path, seconds=200)
+    keep_pictures(tmp_path, told.get("pictures", {}), installed.version)
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert (told["trouble"], told["touched"], told["notes"]) == ("", [], [])

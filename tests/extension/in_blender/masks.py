@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FOLDER SHOT PYTHON: grows the masks of an actor from the panel, shows them, and puts them back.
-
-PYTHON stands in for the worker's.
-"""
+"""FOLDER SHOT: grows the masks of an actor from the panel, shows them, and puts them back."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from window import Player, Step, area, open_sidebar, picture, press, sidebar_box
 
 NAME = "bl_ext.user_default.shot_gopher"
 LABEL = "roto/actor"
-folder, shot, python = map(Path, sys.argv[sys.argv.index("--") + 1 :])
+folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {"pictures": {}}
 
@@ -66,7 +63,6 @@ def take(name: str) -> Iterator[Step]:
 
 
 def scenario() -> Iterator[Step]:
-    module("backend.environment").find = lambda *_: python
     watch.start()
     open_panel()
     yield from open_sidebar()
