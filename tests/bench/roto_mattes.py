@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.worker import weights
 from tests.backend.mask_shots import read_masks
 from tests.bench.figure import at_least, at_most
 from tests.models.tiny_videomama import make_shot, run_mama, square_masks, tiny_engine
@@ -39,6 +40,7 @@ class _Failing:
 
 def matte_figures(folder: Path) -> list[dict[str, Any]]:
     """Mattes there, mattes under their own number, and how far fading is off at the seams."""
+    weights.prepare()
     right = _mattes(folder / "calm", _Failing(0))
     failing = _Failing(2)
     found = _mattes(folder / "failing", failing)

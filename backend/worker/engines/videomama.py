@@ -55,7 +55,7 @@ PLANS = (
 of `PIXELS`, weights take 3.1 GiB and the peaks above them were 1.1 GiB for each frame that is
 decoded at one time, 1.7 for each that is encoded, and 0.16 for each that the UNet refines. The UNet
 was trained on 16 frames; its authors decode 8 at one time."""
-_WITHOUT_GPU = Plan(0.0, 4, 4, False)
+_WITHOUT_GPU = Plan(0.0, 4, 8, False)
 _ENCODED = 2
 """Frames that are encoded at one time: each by itself, so that more would change nothing."""
 _CONDITIONS = (7.0, 127.0, 0.0)
