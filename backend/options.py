@@ -131,14 +131,17 @@ def orders(options: Any) -> bool:
     return any(getattr(options, spec.name) != spec.default for spec in once)
 
 
-def add_arguments(parser: argparse._ActionsContainer, options_class: type) -> None:
-    """Adds one argument per option. Absent flags are left out of the parsed namespace."""
+def add_arguments(
+    parser: argparse._ActionsContainer, options_class: type, prefix: str = ""
+) -> None:
+    """Adds one argument per option, stored under `prefix` and the option's name. Absent flags are
+    left out of the parsed namespace."""
     for spec in specs(options_class):
-        _add_argument(parser, spec)
+        _add_argument(parser, spec, prefix + spec.name)
 
 
-def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec) -> None:
-    common: dict[str, Any] = {"dest": spec.name, "default": argparse.SUPPRESS, "help": spec.help}
+def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec, dest: str) -> None:
+    common: dict[str, Any] = {"dest": dest, "default": argparse.SUPPRESS, "help": spec.help}
     if spec.type is bool:
         if spec.default:
             common["help"] = f"Do not {spec.help[0].lower()}{spec.help[1:]}"

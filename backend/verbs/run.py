@@ -84,7 +84,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("-d", "--colmap-dense", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-m", "--colmap-mesh", action="store_true", help=argparse.SUPPRESS)
     for stage in STAGES.values():
-        add_arguments(parser.add_argument_group(f"{stage.name} options"), stage.options)
+        group = parser.add_argument_group(f"{stage.name} options")
+        add_arguments(group, stage.options, f"{stage.name}.")
     parser.set_defaults(run=run)
 
 
@@ -117,8 +118,8 @@ def asked_stages(arguments: argparse.Namespace) -> list[StageRequest]:
         raise UsageError(f"Name stages with -s, such as -s ingest,colmap. Stages: {_known()}.")
     wanted = stages.in_order(names)
     given = vars(arguments)
-    if "blend" in given:
-        given["blend"] = os.path.abspath(given["blend"])
+    if "scene.blend" in given:
+        given["scene.blend"] = os.path.abspath(given["scene.blend"])
     asked = [StageRequest(stage.name, _options(stage.name, given)) for stage in wanted]
     return asked + _scene_after_solve(asked, given)
 
@@ -129,7 +130,7 @@ def _known() -> str:
 
 def _options(stage: str, given: dict[str, Any]) -> dict[str, Any]:
     names = [spec.name for spec in specs(STAGES[stage].options)]
-    options = {name: given[name] for name in names if name in given}
+    options = {name: given[key] for name in names if (key := f"{stage}.{name}") in given}
     from_mapping(STAGES[stage].options, options)
     return options
 
@@ -140,9 +141,10 @@ def _scene_after_solve(asked: list[StageRequest], given: dict[str, Any]) -> list
     A missing Blender is then a warning, unless a .blend file was asked for.
     """
     names = {stage.name for stage in asked}
-    if "scene" in names or ("colmap" not in names and "blend" not in given):
+    into_blend = "scene.blend" in given
+    if "scene" in names or not ("colmap" in names or into_blend):
         return []
-    return [StageRequest("scene", _options("scene", given), optional="blend" not in given)]
+    return [StageRequest("scene", _options("scene", given), optional=not into_blend)]
 
 
 def _run_plate(

@@ -14,6 +14,7 @@ from backend.options import add_arguments, from_mapping, orders, setting_specs, 
 from backend.outputs import fingerprint, inputs_of
 from backend.shot import Shot
 from backend.stages import STAGES, ColmapOptions
+from backend.verbs import run
 
 
 def parse(*arguments: str) -> dict[str, object]:
@@ -77,3 +78,20 @@ def test_an_order_for_one_run_is_no_setting(tmp_path: Path) -> None:
     assert fingerprint(stage, once, inputs) == fingerprint(stage, plain, inputs)
     low = ColmapOptions(quality="low")
     assert fingerprint(stage, low, inputs) != fingerprint(stage, plain, inputs)
+
+
+def test_options_of_two_stages_may_have_one_name() -> None:
+    """Each stage gets what its own flags say."""
+    parser = argparse.ArgumentParser()
+    run.add_parser(parser.add_subparsers())
+    words = ("run", "shot", "-s", "roto,interactive,colmap", "--roto-engine", "comfyui")
+    arguments = parser.parse_args([*words, "--colmap-engine", "sift", "--blend", "a.blend"])
+    asked = {stage.name: dict(stage.options) for stage in run.asked_stages(arguments)}
+    blend = asked.pop("scene")["blend"]
+    assert Path(blend).name == "a.blend"
+    assert Path(blend).is_absolute()
+    assert asked == {
+        "roto": {"engine": "comfyui"},
+        "interactive": {},
+        "colmap": {"engine": "sift"},
+    }
