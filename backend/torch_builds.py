@@ -8,15 +8,13 @@ kinds do not work together. SHOT_GOPHER_TORCH names a build where the choice is 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
 from .errors import UsageError
-from .processes import output_of
+from .nvidia import driver_cuda
 
 VARIABLE = "SHOT_GOPHER_TORCH"
 INDEX = "https://download.pytorch.org/whl/{build}"
@@ -48,21 +46,6 @@ def choose(platform: str = sys.platform, environ: Mapping[str, str] | None = Non
 def megabytes(build: str) -> int:
     """Disk space that a build takes beyond the one for the processor, about, with the download."""
     return _CUDA_MEGABYTES if build in CUDA_BUILDS else 0
-
-
-def driver_cuda() -> tuple[int, int]:
-    """The CUDA version of the NVIDIA driver, (0, 0) without one."""
-    try:
-        said = output_of(["nvidia-smi"], _PATIENCE)
-    except (OSError, subprocess.SubprocessError):
-        return 0, 0
-    return read_driver_cuda(said)
-
-
-def read_driver_cuda(said: str) -> tuple[int, int]:
-    """The version from what nvidia-smi prints."""
-    found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", said)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def reachable(build: str) -> bool:

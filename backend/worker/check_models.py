@@ -16,7 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from backend.errors import ShotGopherError
-from backend.torch_builds import driver_cuda
+from backend.nvidia import driver_cuda
 
 _USED = (
     ("transformers", "Sam3VideoModel"),
