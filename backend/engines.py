@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a stage runs models in the worker, as far as that can be told without their packages.
+"""What a stage needs of the worker's environment, as far as that can be told without it.
 
 A stage that a ComfyUI server does, or whose model is not here, needs none of the group `ml`: in the
-latter case it says how to get the model before anything large is installed.
+latter case it says how to get the model before anything large is installed. Dense stereo takes the
+group `cuda` where there is a driver, and does without when it cannot be had.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .groups import MODELS_GROUP
+from .groups import COLMAP_CUDA_GROUP, CUDA_GROUP, MODELS_GROUP
 from .models import ModelState, ModelStore
+from .nvidia import has_driver
 from .stages import Stage
 
 AUTO, EMBEDDED, COMFYUI = "auto", "embedded", "comfyui"
 """What the option `engine` may be."""
+CPU, CUDA, COLMAP_CUDA = "cpu", "cuda", "colmap-cuda"
+"""What it may be for dense stereo, beside "auto"."""
 TEXT_MODEL = "sam3"
 PROMPT_MODELS = ("sam3", "sam2-large", "sam2-base", "sam2-tiny")
 """What can track prompts, the best on a GPU first."""
@@ -26,8 +30,22 @@ MATTE_MODELS = ("videomama", "svd-vae")
 def groups_of(stage: Stage, options: Mapping[str, Any], store: ModelStore) -> tuple[str, ...]:
     """The environment groups that a stage cannot do without; `options` are those that differ from
     the usual ones, by name."""
-    extra = (MODELS_GROUP,) if runs_models(stage.name, options, store) else ()
+    extra = [MODELS_GROUP] if runs_models(stage.name, options, store) else []
+    if stage.name == "dense" and options.get("engine") == CUDA:
+        extra.append(CUDA_GROUP)
     return (*stage.groups, *extra)
+
+
+def helpful_groups(stage: Stage, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those that the stage is faster with on this machine."""
+    faster = stage.name == "dense" and options.get("engine", AUTO) == AUTO and has_driver()
+    return (CUDA_GROUP,) if faster else ()
+
+
+def groups_apart(stage: Stage, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those that the stage needs in environments of their own."""
+    apart = stage.name == "dense" and options.get("engine") == COLMAP_CUDA
+    return (COLMAP_CUDA_GROUP,) if apart else ()
 
 
 def runs_models(stage: str, options: Mapping[str, Any], store: ModelStore) -> bool:

@@ -21,6 +21,10 @@ BASE = "core"
 """The group that everything needs; others come when a stage or a model asks for them."""
 MODELS_GROUP = "ml"
 """The group that runs models."""
+CUDA_GROUP = "cuda"
+"""The group with which dense stereo runs on an NVIDIA GPU."""
+COLMAP_CUDA_GROUP = "colmap-cuda"
+"""The group with COLMAP's own dense stereo."""
 INSTALLER = "installer"
 """The requirements that install the others."""
 
@@ -34,7 +38,8 @@ class Group:
     the downloads; `libraries` are what
     it needs from a Linux system beyond the C library. `built` are packages of which there is one
     build for each kind of GPU (see torch_builds.py), and `check` is a script of the worker that
-    sees whether all of it works together.
+    sees whether all of it works together. `alone`: it has files that others have too, and so an
+    environment to itself.
     """
 
     modules: tuple[str, ...]
@@ -43,6 +48,7 @@ class Group:
     libraries: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
     check: str = ""
+    alone: bool = False
 
 
 GROUPS: dict[str, Group] = {
@@ -60,6 +66,23 @@ GROUPS: dict[str, Group] = {
         megabytes=2500,
         built=("torch", "torchvision"),
         check="check_models.py",
+    ),
+    "dense": Group(
+        modules=("numba",),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=500,
+    ),
+    CUDA_GROUP: Group(
+        modules=("cuda.bindings", "cuda.core", "numba_cuda"),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=1200,
+    ),
+    COLMAP_CUDA_GROUP: Group(
+        modules=("pycolmap",),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=800,
+        libraries=("libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6"),
+        alone=True,
     ),
     "blender": Group(
         modules=("bpy",),
@@ -86,6 +109,8 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in GROUPS:
             raise UsageError(f"There is no group '{name}'. Groups: {', '.join(GROUPS)}.")
+        if GROUPS[name].alone and {*names} != {name}:
+            raise UsageError(f"The group '{name}' takes an environment to itself: name it alone.")
     return tuple(name for name in GROUPS if name in names)
 
 

@@ -24,20 +24,21 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from . import locations, outputs, processes, stages
-from .engines import groups_of
+from .engines import groups_apart, groups_of, helpful_groups
 from .errors import FormatError, JobError, Remedy
 from .events import GO_ON, Event, EventReader, Record
 from .groups import BASE, MODELS_GROUP
 from .models import ModelStore
 from .pace import Pace, Rest, time_left
 from .shot import Shot, folder_name, read_json, write_json
+from .stages import Stage
 
 WORKER = Path(__file__).resolve().parent / "worker" / "__main__.py"
 TERMINATE_AFTER = 5.0
@@ -116,7 +117,16 @@ class Request:
 
     def groups(self) -> tuple[str, ...]:
         """All environment groups that the job would have."""
-        return tuple(sorted({*self.stage_groups(), *self.install}))
+        found = self._of_each(helpful_groups)
+        return tuple(sorted({*self.stage_groups(), *self.install, *found}))
+
+    def groups_apart(self) -> tuple[str, ...]:
+        """The groups that the stages need in environments of their own."""
+        return tuple(sorted(self._of_each(groups_apart)))
+
+    def _of_each(self, tell: Callable[[Stage, Mapping[str, Any]], tuple[str, ...]]) -> set[str]:
+        found = (tell(stages.get(asked.name), asked.options) for asked in self.stages)
+        return {group for each in found for group in each}
 
     @classmethod
     def load(cls, path: Path) -> Request:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python3 -m tests`: makes the environments that the tests need, and runs everything.
 
-ruff, mypy --strict, tests/backend without Blender, tests/models with torch and all that the worker
-has, tests/scene in the bpy wheel. With `--blender all` tests/scene runs in every bpy wheel;
+ruff, mypy --strict, tests/backend without Blender, tests/models and tests/dense with all that the
+worker has, tests/scene in the bpy wheel. With `--blender all` tests/scene runs in every bpy wheel;
 `--real-blender` runs tests/extension, in real Blender programs, and nothing else. Words after `--`
 go to pytest.
 """
@@ -18,8 +18,8 @@ from tests.environments import (
     DEFAULT_BPY,
     ROOT,
     call,
-    models_pytest,
     test_python,
+    worker_pytest,
 )
 
 
@@ -52,7 +52,8 @@ def _steps(arguments: argparse.Namespace) -> list[tuple[str, list[str]]]:
         ("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         ("mypy", [python, "-m", "mypy", "backend"]),
         ("backend", [python, "-B", "-m", "pytest", *arguments.pytest, "tests/backend"]),
-        ("models", [*models_pytest(), *arguments.pytest, "tests/models"]),
+        ("models", [*worker_pytest(), *arguments.pytest, "tests/models"]),
+        ("dense", [*worker_pytest(), *arguments.pytest, "tests/dense"]),
     ]
     versions = BPY_VERSIONS if arguments.blender == "all" else (DEFAULT_BPY,)
     for version in versions:

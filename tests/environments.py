@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_BPY = "4.5.15"
 BPY_VERSIONS = ("4.2.23", DEFAULT_BPY, "5.0.1")
 _PINS = ROOT / "backend" / "requirements"
-_CORE, _ML, _TOOLS = _PINS / "core.txt", _PINS / "ml.txt", ROOT / "tests" / "requirements.txt"
+_CORE, _ML, _DENSE = (_PINS / f"{group}.txt" for group in ("core", "ml", "dense"))
+_TOOLS = ROOT / "tests" / "requirements.txt"
 
 
 def test_python(bpy_version: str) -> Path:
@@ -33,10 +34,10 @@ def worker_python() -> Path:
 
     The two in one process keep it from ending.
     """
-    return _python_of("worker", (_CORE, _ML, _TOOLS), ())
+    return _python_of("worker", (_CORE, _ML, _DENSE, _TOOLS), ())
 
 
-def models_pytest() -> list[str]:
+def worker_pytest() -> list[str]:
     """The command that runs pytest with all that the worker has.
 
     pytest imports the repository's root, which is Blender's package: it is given a bpy without

@@ -50,7 +50,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 _INSTALL_DESCRIPTION = (
     "Installs what is missing, going on where an earlier run was stopped. The group 'core' reads "
     "plates and tracks cameras; 'ml' runs models, in the build for this machine's GPU, and comes "
-    "by itself with the first model; 'blender' is "
+    "by itself with the first model; 'dense' makes dense points and meshes, 'cuda' on an NVIDIA "
+    "GPU, and both come with the first of them; 'colmap-cuda' is COLMAP's own dense stereo; "
+    "'blender' is "
     "Blender as a Python package, for machines without a Blender program; it needs Python 3.11."
 )
 

@@ -154,6 +154,8 @@ def _environment(request: Request, report: Report) -> Path:
     A group that no stage depends on (Blender's wheel) holds nothing up when it cannot be had.
     """
     home, host = locations.home(), Path(sys.executable)
+    for group in request.groups_apart():
+        environment.install(home, (group,), host, report, request.online)
     try:
         return environment.install(home, request.groups(), host, report, request.online)
     except InstallError as error:

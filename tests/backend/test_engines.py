@@ -10,6 +10,7 @@ from backend.errors import ModelError
 from backend.jobs import Request, StageRequest
 from backend.locations import HOME_VARIABLE
 from backend.models import ModelStore
+from backend.nvidia import has_driver
 from backend.stages import STAGES, InteractiveOptions
 from backend.worker.engines.choice import prompt_model
 from backend.worker.stages.mama import load_engine
@@ -54,6 +55,36 @@ def test_mattes_need_both_of_their_models(store):
         load_engine(42)
     downloaded(store, "svd-vae")
     assert groups("mama", store) == ("core", "ml")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("driver", [True, False])
+def test_dense_stereo_takes_what_the_machine_has(monkeypatch, driver):
+    """Where a GPU may help its packages come along; only who asks for it cannot do without."""
+    monkeypatch.setattr("backend.engines.has_driver", lambda: driver)
+    wanted = {
+        "auto": (set(), {"cuda"} if driver else set(), set()),
+        "cpu": (set(), set(), set()),
+        "cuda": ({"cuda"}, {"cuda"}, set()),
+        "colmap-cuda": (set(), set(), {"colmap-cuda"}),
+    }
+    for engine, (needed, there, apart) in wanted.items():
+        asked = Request("shot", "", (StageRequest("dense", {"engine": engine}),))
+        assert set(asked.stage_groups()) == {"core", "dense"} | needed
+        assert set(asked.groups()) == {"core", "dense"} | there
+        assert set(asked.groups_apart()) == apart
+
+
+def test_a_driver_is_told_by_its_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYSTEMROOT", str(tmp_path))
+    assert not has_driver("win32")
+    (tmp_path / "System32").mkdir()
+    (tmp_path / "System32" / "nvcuda.dll").touch()
+    assert has_driver("win32")
+    monkeypatch.setattr("backend.nvidia._LINUX", (str(tmp_path / "version"),))
+    assert not has_driver("linux")
+    (tmp_path / "version").touch()
+    assert has_driver("linux")
 
 
 def test_other_stages_never_need_them(store):

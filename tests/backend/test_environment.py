@@ -728,9 +728,17 @@ def test_every_requirement_is_an_exact_pin_once(version: tuple[int, int]) -> Non
 
 
 def test_groups_agree_where_they_meet() -> None:
-    for version in groups.usable_versions(tuple(GROUPS)):
-        names = [pin.partition("==")[0] for pin in pins(tuple(GROUPS), version)]
+    together = tuple(name for name, group in GROUPS.items() if not group.alone)
+    for version in groups.usable_versions(together):
+        names = [pin.partition("==")[0] for pin in pins(together, version)]
         assert len(names) == len(set(names))
+
+
+def test_what_has_the_files_of_others_takes_no_others_in() -> None:
+    """Both of these have a folder `pycolmap`."""
+    with pytest.raises(UsageError, match="to itself"):
+        pins(("core", "colmap-cuda"), (3, 11))
+    assert "pycolmap-cuda12==4.2.1" in pins(("colmap-cuda",), (3, 11))
 
 
 def test_python_311_stays_below_numpy_2() -> None:

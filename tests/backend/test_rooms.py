@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 WORKER_ONLY = {
     "torch", "torchvision", "transformers", "diffusers", "huggingface_hub", "safetensors",
-    "cv2", "pycolmap", "av", "ffmpeg", "imageio_ffmpeg", "requests", "websocket",
+    "numba", "cv2", "pycolmap", "av", "ffmpeg", "imageio_ffmpeg", "requests", "websocket",
 }  # fmt: skip
 TOP_LEVEL = {
     "blender_manifest.toml", "__init__.py", "operators", "panels", "backend", "workflows", "tests",
