@@ -117,11 +117,18 @@ def _overscan(shot: Shot) -> tuple[float, float, float] | None:
 
 def placement(size: UndistortedPlate, lens: CameraModel) -> tuple[float, float, float]:
     """Scale and offsets that put an undistorted plate where the camera of the plate sees it."""
+    across, down, right, up = extent(size, lens)
+    return max(across, down), right, up
+
+
+def extent(size: UndistortedPlate, lens: CameraModel) -> tuple[float, float, float, float]:
+    """How many of the plate's frames an undistorted plate is wide and high, and where its middle
+    lies in that frame: in frames to the right and up."""
     (fx, fy), (cx, cy) = lens.focal, lens.center
     focal = float(pinhole_focal(np.array(lens.focal)))
     across = size.width * fx / focal / lens.width
     down = size.height * fy / focal / lens.height
-    return max(across, down), cx / lens.width - 0.5, 0.5 - cy / lens.height
+    return across, down, cx / lens.width - 0.5, 0.5 - cy / lens.height
 
 
 def _solved_lens(shot: Shot) -> CameraModel | None:

@@ -3,8 +3,9 @@
 
 A stage writes into `<output>.part`; when all is whole, `<output>` is renamed to
 `<output>.previous` and `<output>.part` takes its place. An output folder that exists is complete.
-A run that fails or is canceled leaves the old output as it was and no `.part`; one whose process
-was killed leaves its `.part`, from which the next run may resume when the fingerprint is the same.
+A run that fails or is canceled leaves the old output as it was and no `.part`, unless its stage
+resumes. That one, and one whose process was killed, leaves its `.part`, from which the next run may
+resume when the fingerprint is the same.
 
 The first folder a stage makes holds its record, mostly `stage.json`: what it was made from.
 Comparing it with today's options and inputs tells a current output from a stale one.
@@ -115,6 +116,20 @@ def prompts_digest(shot: Shot) -> str:
         return ""
 
 
+def depth_digest(shot: Shot) -> str:
+    """Tells the depth stage's maps from every other set of them; "" without any."""
+    listed = file_fingerprint(shot.depth_map(1).parent)
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest() if listed else ""
+
+
+def dense_digest(shot: Shot) -> str:
+    """Tells one dense result from every other; "" without any."""
+    try:
+        return hashlib.sha256(shot.dense.record.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def instances_digest(shot: Shot) -> str:
     """Tells the masks of all numbered instances from every other set of them."""
     listed = [[folder.name, file_fingerprint(folder)] for folder in instance_folders(shot.roto)]
@@ -123,6 +138,8 @@ def instances_digest(shot: Shot) -> str:
 
 _READ: Mapping[str, Callable[[Shot], str]] = {
     "camera": camera_digest,
+    "dense": dense_digest,
+    "depth": depth_digest,
     "lens": lens_digest,
     "instances": instances_digest,
     "masks": masks_digest,
@@ -300,7 +317,7 @@ def writing(
     """Gives the `.part` folders and a dict for what `stage.json` should say besides.
 
     Commits when the block ends, with `uninterrupted` held around the renames; removes the `.part`
-    when it raises. Raises OutputError when the shot cannot be written to.
+    when it raises, unless the stage resumes. Raises OutputError when the shot cannot be written to.
     """
     part = Writing(shot, stage, fingerprint(stage, options, inputs))
     extra: dict[str, Any] = {}
@@ -313,5 +330,6 @@ def writing(
         part.discard()
         raise OutputError(explain_os_error(error)) from error
     except (Exception, Canceled):
-        part.discard()
+        if not stage.resumes:
+            part.discard()
         raise

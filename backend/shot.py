@@ -12,6 +12,14 @@
     matte/<label>_00/                 refined mattes, plate size
     cleanplate/frame_0001.png         the plate without what the mattes select
     colmap/sparse/0/                  the solved model, as COLMAP stores it
+    colmap/blockout.ply               a rough mesh over the sparse points, in the model's own world
+    colmap/dense/dense.json           what dense points and mesh are made of, and their world
+    colmap/dense/depth/frame_0001.exr 32-bit depth along the camera's view, in the world's units
+    colmap/dense/normal/, confidence/ of the same frames
+    colmap/dense/cloud.ply            dense points with normals, colors and confidence
+    colmap/dense/mesh_raw.ply         the mesh before it was simplified
+    colmap/dense/mesh.ply             the mesh with its place in texture.png
+    colmap/dense/texture.png
     colmap/tracks.npz                 the 2-D tracks that the solve is made from
     tracks/edits.json                 what the artist changed of them
     survey.json                       what the artist knows of the scene: ground, axes, a distance
@@ -158,6 +166,45 @@ def _pair(data: Any) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True)
+class DenseFolder:
+    """The files of dense points and mesh, in a shot or where they are being written."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "dense.json"
+
+    @property
+    def cloud(self) -> Path:
+        return self.path / "cloud.ply"
+
+    @property
+    def raw_mesh(self) -> Path:
+        return self.path / "mesh_raw.ply"
+
+    @property
+    def mesh(self) -> Path:
+        return self.path / "mesh.ply"
+
+    @property
+    def texture(self) -> Path:
+        return self.path / "texture.png"
+
+    def depth(self, number: int) -> Path:
+        return self._map("depth", number)
+
+    def normal(self, number: int) -> Path:
+        return self._map("normal", number)
+
+    def confidence(self, number: int) -> Path:
+        return self._map("confidence", number)
+
+    def _map(self, kind: str, number: int) -> Path:
+        return self.path / kind / f"{FRAME_PATTERN.format(number)}.exr"
+
+
+@dataclass(frozen=True)
 class Shot:
     """A shot folder. Knows names, creates nothing by itself."""
 
@@ -212,6 +259,18 @@ class Shot:
     @property
     def sparse(self) -> Path:
         return self.path / "colmap" / "sparse" / "0"
+
+    @property
+    def blockout(self) -> Path:
+        return self.path / "colmap" / "blockout.ply"
+
+    def depth_map(self, number: int) -> Path:
+        """Of the depth stage: 32-bit depth of a frame, distorted as the plate is."""
+        return self.path / "depth" / "exr" / f"{FRAME_PATTERN.format(number)}.exr"
+
+    @property
+    def dense(self) -> DenseFolder:
+        return DenseFolder(self.path / "colmap" / "dense")
 
     @property
     def tracks(self) -> Path:

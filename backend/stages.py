@@ -401,6 +401,80 @@ class MamaOptions:
 
 
 @dataclass(frozen=True)
+class DenseOptions:
+    """How dense points and a mesh are made. What `quality` stands for says `dense.settings`."""
+
+    quality: str = option(
+        "default",
+        "How fine the points and the mesh are",
+        label="Quality",
+        flags=("--dense-quality",),
+        choices=(
+            Choice("preview", "A quick look: images of 1000 pixels, 50 000 faces"),
+            Choice("default", "Images of 2000 pixels, 500 000 faces"),
+            Choice("high", "Images of full size, a million faces"),
+        ),
+    )
+    mesh: bool = option(
+        True,
+        "Make a textured mesh from the points",
+        label="Mesh",
+        flags=("--dense-no-mesh",),
+        default_flags=("--dense-mesh",),
+    )
+    faces: int = option(
+        0,
+        "Faces that the mesh may have; 0 leaves it to the quality",
+        label="Faces",
+        flags=("--dense-faces",),
+        minimum=0,
+        maximum=20_000_000,
+        unit="n",
+        needs="mesh",
+    )
+    texture_size: int = option(
+        0,
+        "Side of the texture in pixels; 0 leaves it to the quality",
+        label="Texture Size",
+        flags=("--dense-texture-size",),
+        minimum=0,
+        maximum=16384,
+        unit="pixels",
+        subtype="PIXEL",
+        needs="mesh",
+    )
+    use_masks: bool = option(
+        True,
+        "Leave out what the masks in roto/mask select (moving people and things)",
+        label="Use Masks",
+        flags=("--dense-no-masks",),
+    )
+    max_frames: int = option(
+        0,
+        "Frames whose depth is found at most; 0 takes as many as the camera's travel asks for",
+        label="Max Frames",
+        flags=("--dense-frames",),
+        minimum=0,
+        maximum=100000,
+        unit="frames",
+        advanced=True,
+    )
+    engine: str = option(
+        "auto",
+        "What finds the depth",
+        label="Engine",
+        flags=("--dense-engine",),
+        choices=(
+            Choice("auto", "The GPU where it can be used, else all processor cores"),
+            Choice("cpu", "All processor cores", "CPU"),
+            Choice("cuda", "An NVIDIA GPU", "CUDA"),
+            Choice("colmap-cuda", "COLMAP's own stereo on an NVIDIA GPU", "COLMAP (CUDA)"),
+        ),
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
 class UndistortOptions:
     """How the plate is undistorted: there is nothing to choose."""
 
@@ -432,7 +506,8 @@ class Stage:
     its content as well (see `outputs.inputs_of`). `groups` are what it needs of the environment;
     models come on top (see `engines.groups_of`). `makes` are folders of the shot that the stage
     replaces as one, the first of which holds its `record`. `version` goes up when the same
-    options on the same input would now give another result.
+    options on the same input would now give another result. `resumes`: what a canceled or failed
+    run has made stays for the next one.
     """
 
     name: str
@@ -446,6 +521,7 @@ class Stage:
     version: int = 1
     reads: tuple[str, ...] = ()
     record: str = "stage.json"
+    resumes: bool = False
 
 
 STAGES: dict[str, Stage] = {
@@ -502,6 +578,18 @@ STAGES: dict[str, Stage] = {
             reads=("masks",),
         ),
         Stage(
+            name="dense",
+            title="Dense Mesh",
+            summary="Find the depth of every pixel; make dense points and a textured mesh of it",
+            options=DenseOptions,
+            needs=("colmap",),
+            makes=("colmap/dense",),
+            groups=("core", "dense"),
+            uses_gpu=True,
+            reads=("camera", "masks", "depth"),
+            resumes=True,
+        ),
+        Stage(
             name="undistort",
             title="Undistort Plate",
             summary="Write the plate with its lens distortion taken out, at full size",
@@ -525,7 +613,7 @@ STAGES: dict[str, Stage] = {
             options=SceneOptions,
             needs=("colmap",),
             makes=("scene",),
-            reads=("camera",),
+            reads=("camera", "dense"),
         ),
     )
 }

@@ -228,7 +228,7 @@ def reset(shot: Shot) -> Moved:
 def _replaced(shot: Shot, world: Similarity, note: str, told: dict[str, Any] | None) -> Moved:
     """Puts the shot into another world; `told` is the survey.json that belongs to it."""
     solve = solve_of(shot)
-    step = _between(solve.world, world)
+    step = between(solve.world, world)
     moved = replace(_moved(solve, step, note), world=world)
     with updating(shot) as folder:
         _write(shot, moved, folder / shot.camera.name)
@@ -345,7 +345,7 @@ def _after(second: Similarity, first: Similarity) -> Similarity:
     )
 
 
-def _between(old: Similarity, new: Similarity) -> Similarity:
+def between(old: Similarity, new: Similarity) -> Similarity:
     """What takes the world `old` to the world `new`."""
     back = old.rotation.T / old.scale
     return _after(new, Similarity(1 / old.scale, old.rotation.T, -back @ old.translation))

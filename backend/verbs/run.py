@@ -41,6 +41,7 @@ _EXAMPLES = """\
 examples:
   {prog} plate.mp4 -s ingest,colmap --blend shot.blend
   {prog} "frames/sh010.1001.png" --shot shots/sh010 -s ingest,colmap -q high
+  {prog} plate.mp4 -s ingest,colmap -m        with dense points and a textured mesh
   {prog} shots/sh010 -s colmap -q slow        run again in a shot that has its frames
 """
 
@@ -81,11 +82,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--overlay", metavar="MOVIE", help="write a review movie afterwards (see `overlay`)"
     )
     parser.add_argument("--json", action="store_true", help="print the events as JSON Lines")
-    parser.add_argument("-d", "--colmap-dense", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("-m", "--colmap-mesh", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "-d", "--colmap-dense", action="store_true", help="make dense points as well"
+    )
+    parser.add_argument(
+        "-m", "--colmap-mesh", action="store_true", help="make dense points and a mesh as well"
+    )
     for stage in STAGES.values():
-        group = parser.add_argument_group(f"{stage.name} options")
-        add_arguments(group, stage.options, f"{stage.name}.")
+        add_arguments(
+            parser.add_argument_group(f"{stage.name} options"), stage.options, f"{stage.name}."
+        )
     parser.set_defaults(run=run)
 
 
@@ -111,17 +117,25 @@ def run(arguments: argparse.Namespace, host: Host) -> int:
 
 def asked_stages(arguments: argparse.Namespace) -> list[StageRequest]:
     """The stages of `-s` with their options. Raises UsageError."""
-    if arguments.colmap_dense or arguments.colmap_mesh:
-        raise UsageError("Dense points (-d) and meshes (-m) are not part of this version yet.")
-    names = [name.strip() for name in (arguments.stages or "").split(",") if name.strip()]
+    given = vars(arguments)
+    named = [name.strip() for name in (arguments.stages or "").split(",") if name.strip()]
+    names = named + _dense_by_flag(named, given)
     if not names:
         raise UsageError(f"Name stages with -s, such as -s ingest,colmap. Stages: {_known()}.")
-    wanted = stages.in_order(names)
-    given = vars(arguments)
     if "scene.blend" in given:
         given["scene.blend"] = os.path.abspath(given["scene.blend"])
+    wanted = stages.in_order(names)
     asked = [StageRequest(stage.name, _options(stage.name, given)) for stage in wanted]
     return asked + _scene_after_solve(asked, given)
+
+
+def _dense_by_flag(names: list[str], given: dict[str, Any]) -> list[str]:
+    """The stage that -d and -m ask for; -d alone wants no mesh, where nothing else asks for one."""
+    if given["colmap_mesh"]:
+        given.setdefault("dense.mesh", True)
+    elif given["colmap_dense"] and "dense" not in names:
+        given.setdefault("dense.mesh", False)
+    return ["dense"] if given["colmap_mesh"] or given["colmap_dense"] else []
 
 
 def _known() -> str:
@@ -136,13 +150,13 @@ def _options(stage: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scene_after_solve(asked: list[StageRequest], given: dict[str, Any]) -> list[StageRequest]:
-    """The scene is built after every solve, since .abc and .usd come from it.
+    """The scene is built after every solve, since .abc and .usd come from it, and after every mesh.
 
     A missing Blender is then a warning, unless a .blend file was asked for.
     """
     names = {stage.name for stage in asked}
     into_blend = "scene.blend" in given
-    if "scene" in names or not ("colmap" in names or into_blend):
+    if "scene" in names or not (names & {"colmap", "dense"} or into_blend):
         return []
     return [StageRequest("scene", _options("scene", given), optional=not into_blend)]
 
