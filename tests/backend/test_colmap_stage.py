@@ -18,6 +18,7 @@ import pytest
 
 from backend.accuracy import slip
 from backend.camera import CameraTrack
+from backend.dense_files import read_mesh
 from backend.errors import Canceled, SolveError
 from backend.events import Event, EventReader
 from backend.formats.colmap import read_model
@@ -144,7 +145,8 @@ class TestSolve:
         }  # fmt: skip
         assert {path.name for path in shot.camera.iterdir()} == expected
         names = {path.name for path in shot.output("colmap").iterdir()}
-        assert names == {"sparse", "stage.json", "tracks.npz"}
+        assert names == {"sparse", "stage.json", "tracks.npz", "blockout.ply"}
+        assert len(read_mesh(shot.blockout).faces) > 50
         assert not list(shot.path.glob("*.part"))
         kept = json.loads((shot.output("colmap") / "stage.json").read_text())
         assert kept["engine"] == "tracks"
@@ -156,6 +158,7 @@ class TestSolve:
         results = [r["path"] for r in records if r["event"] == Event.RESULT.value]
         assert results == [
             "colmap/sparse/0",
+            "colmap/blockout.ply",
             "camera/solve.json",
             "camera/contact_sheet.png",
             "camera/solve_plot.png",
@@ -202,6 +205,7 @@ class TestTripod:
         assert not solve.track.travels
         assert solve.track.focal[0, 0] == pytest.approx(focal, rel=0.01)
         assert len(solve.numbers(FrameState.SOLVED)) == 12
+        assert not shot.blockout.exists()
 
     def test_asked_to_travel_feature_matching_refuses_it(self, tmp_path):
         camera = rooms.track(rooms.turning, 12, 480, 270)

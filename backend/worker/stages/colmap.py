@@ -25,16 +25,18 @@ from ...camera import (
     matrices_from_colmap,
     rotations_from_quaternions,
 )
+from ...dense_files import write_mesh
 from ...errors import Remedy, SolveError
 from ...formats import write_cameras
 from ...formats.colmap import read_model, write_model
 from ...plates import ranges
 from ...reconstruction import Observations, Reconstruction
 from ...shot import Plate, Shot, frame_number
-from ...solve import FrameSolve, FrameState, Solve
+from ...solve import FrameSolve, FrameState, Motion, Solve
 from ...stages import ColmapOptions
 from ...survey import world_for
 from ...tracks import Tracks, pending_edits
+from ..blockout import blockout
 from ..contact_sheet import FramePoints, write_contact_sheet
 from ..engines import CameraSolver, Prior, Solution, SolveInput
 from ..engines.sift import SiftSolver
@@ -262,9 +264,21 @@ def _write(
     write_contact_sheet(camera / sheet, frames, _frame_points(solved), solve)
     write_solve_plot(camera / plot, solve, tracks)
     context.report.result("colmap/sparse/0", "colmap")
+    _write_blockout(context, solved, solve)
     context.report.result("camera/solve.json", "solve")
     context.report.result(f"camera/{sheet}", "contact_sheet")
     context.report.result(f"camera/{plot}", "solve_plot")
+
+
+def _write_blockout(context: Context[ColmapOptions], solved: _Solved, solve: Solve) -> None:
+    """A rough mesh over the points, where these lie at a distance and are enough."""
+    if solve.quality.motion is Motion.TRIPOD:
+        return
+    rough = blockout(solved.model)
+    if rough is not None:
+        name = context.shot.blockout.name
+        write_mesh(context.part.folder("colmap") / name, rough)
+        context.report.result(f"colmap/{name}", "blockout")
 
 
 def _write_lens(context: Context[ColmapOptions], solve: Solve, camera: Path) -> None:
