@@ -18,6 +18,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "models",
         "comfyui",
         "camera",
+        "dense",
         "background",
         "masks",
         "tracks",

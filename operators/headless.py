@@ -71,13 +71,20 @@ def load_package() -> None:
 
 def _build(request: dict[str, Any], answer: dict[str, Any]) -> None:
     import bpy
+    from shot_gopher.backend.dense import find_parts
     from shot_gopher.backend.shot import Shot
+    from shot_gopher.operators.scene.dense import import_dense
     from shot_gopher.operators.scene.shot import import_shot
 
     _status(request, "Building the scene")
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    result = import_shot(bpy.context, Shot(Path(request["shot"])))
+    shot = Shot(Path(request["shot"]))
+    result = import_shot(bpy.context, shot)
     answer["warnings"] += result.warnings
+    there = find_parts(shot)
+    if there.cloud or there.mesh:
+        _status(request, "Importing the dense mesh")
+        import_dense(bpy.context, shot)
     _look_through_camera()
     for place in (request["scene"], request["blend"]):
         if place:
@@ -142,6 +149,7 @@ def _save(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False, relative_remap=False)
         restore = [_relative(clip, path.parent) for clip in bpy.data.movieclips]
+        restore += [_relative_image(image, path.parent) for image in bpy.data.images]
         bpy.ops.wm.save_mainfile(relative_remap=False)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be written: {error}") from error
@@ -159,6 +167,17 @@ def _relative(clip: Any, folder: Path) -> Callable[[], None]:
 
     clip.filepath = _relative_path(plate, folder)
     clip.proxy.directory = _relative_path(proxies, folder)
+    return back
+
+
+def _relative_image(image: Any, folder: Path) -> Callable[[], None]:
+    """The same for an image."""
+    whole = image.filepath
+    image.filepath = _relative_path(whole, folder)
+
+    def back() -> None:
+        image.filepath = whole
+
     return back
 
 

@@ -50,8 +50,11 @@ SETTLING = (0.25, 1.0)
 """Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
 and a slow machine takes a while for that."""
 
-_IMPORTED = {"colmap", "undistort", "proxies"}
+_IMPORTED = {"colmap", "dense", "undistort", "proxies"}
 """Stages after which the scene is brought up to date."""
+
+_IMPORTERS = {"colmap": "camera_import", "dense": "dense_import"}
+"""Their operators that are called for scenes that want results imported when they are done."""
 
 _THREAD = "shot_gopher"
 _LONGEST_WAIT = 2.0
@@ -274,7 +277,7 @@ class Monitor:
     # Importing what has finished
 
     def _import_finished(self) -> None:
-        """Imports the camera of jobs that ended well, into the scenes that asked for it."""
+        """Imports camera and dense mesh of jobs that ended well, where a scene asked for it."""
         waits = bool(self._to_import or self._to_show) and _artist_is_busy()
         if (waits and bool(self._to_import)) != self.import_waits:
             self.import_waits = waits and bool(self._to_import)
@@ -283,7 +286,7 @@ class Monitor:
             return
         for job in self._to_import:
             for scene in _scenes_waiting_for(job):
-                self._import_into(scene)
+                self._import_into(scene, job)
             for scene in _scenes_showing(job):
                 self._call(scene, "background_refresh")
         self._to_import.clear()
@@ -291,9 +294,11 @@ class Monitor:
             self._call(scene, "background_refresh")
         self._to_show.clear()
 
-    def _import_into(self, scene: bpy.types.Scene) -> None:
+    def _import_into(self, scene: bpy.types.Scene, job: Job) -> None:
         self._import_troubles.pop(scene.session_uid, None)
-        self._call(scene, "camera_import")
+        for stage, operator in _IMPORTERS.items():
+            if stage in job.snapshot.stages:
+                self._call(scene, operator)
 
     def _call(self, scene: bpy.types.Scene, operator: str) -> None:
         """Calls an operator for a scene; what it reports as an error is shown in the panel."""
@@ -324,7 +329,7 @@ def _scenes_waiting_for(job: Job) -> list[bpy.types.Scene]:
     return [
         scene
         for scene in bpy.data.scenes
-        if "colmap" in job.snapshot.stages
+        if {*_IMPORTERS} & {*job.snapshot.stages}
         and scene.shot_gopher.import_when_done
         and jobs_of(addon.absolute(scene.shot_gopher.shot), [job])
     ]

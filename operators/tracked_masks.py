@@ -15,6 +15,7 @@ import gpu
 
 from ..backend.prompts import label_folder
 from ..backend.shot import Shot
+from .scene.color_space import mark_as_data
 
 _NAME = ".Shot Gopher mask {}"
 """Of the images; Blender does not list names that begin with a point."""
@@ -57,7 +58,7 @@ def _read(image: Any, name: str, path: Path) -> None:
     if image is None:
         image = bpy.data.images.new(_NAME.format(name), 1, 1)
         image.source = "FILE"
-        image.colorspace_settings.name = "Non-Color"
+        mark_as_data(image)
     image.filepath = str(path)
     image.reload()
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..backend import outputs
 from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
+from ..backend.dense import DenseParts, find_parts
 from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot, Waiting
@@ -32,6 +33,8 @@ from ..backend.solve import Motion, Quality
 from ..backend.stages import STAGES, Stage
 from ..backend.survey import is_of_this_solve
 from .scene.stamp import Stamp, of_shot
+
+_NO_DENSE = DenseParts()
 
 
 class StageState(Enum):
@@ -108,6 +111,7 @@ class ShotView:
     solved: bool = False
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
+    dense: DenseParts = _NO_DENSE
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
     masks: tuple[MaskFolder, ...] = ()
@@ -177,6 +181,7 @@ class OnDisk:
     unknown_plate: tuple[str, str] | None = None
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
+    dense: DenseParts = _NO_DENSE
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
     masks: tuple[MaskFolder, ...] = ()
@@ -207,18 +212,19 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         for stage in STAGES.values()
     }
     sheet = shot.contact_sheet
-    solve = _solve(shot)
+    solve, dense = _solve(shot), find_parts(shot)
     return OnDisk(
         folder=query.folder,
         freshness=fresh,
         time=now,
-        facts={"ingest": _plate_lines(shot), "colmap": solve.facts},
+        facts={"ingest": _plate_lines(shot), "colmap": solve.facts, "dense": dense.facts},
         exists=shot.path.is_dir(),
         plate_trouble=trouble,
         plate_lines=lines,
         unknown_plate=_unknown_plate(plate, fresh["ingest"]),
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
+        dense=dense,
         contact_sheet=str(sheet) if sheet.is_file() else "",
         backgrounds=_backgrounds(shot),
         masks=_masks(shot),
@@ -377,6 +383,7 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> ShotView:
         solved=bool(disk.facts.get("colmap")),
         solve=disk.solve,
         scene=disk.scene,
+        dense=disk.dense,
         contact_sheet=disk.contact_sheet,
         backgrounds=disk.backgrounds,
         masks=disk.masks,

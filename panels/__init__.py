@@ -5,5 +5,5 @@ import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
     __package__,
-    ("properties", "preferences", "shot", "stages", "roto", "masks", "results", "refine"),
+    ("properties", "preferences", "shot", "stages", "roto", "masks", "results", "dense", "refine"),
 )

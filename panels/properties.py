@@ -163,8 +163,8 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
     suggested_shot: bpy.props.StringProperty(options={"HIDDEN"})
     import_when_done: bpy.props.BoolProperty(
         name="Import When Done",
-        description="Bring the camera, the plate and the points into this scene as soon as "
-        "tracking has finished",
+        description="Bring the camera, the plate and the points, or the dense mesh, into this "
+        "scene as soon as they are done",
         default=True,
     )
     most_tracks: bpy.props.IntProperty(

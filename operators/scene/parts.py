@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import bpy
 
+from ...backend.errors import BlenderError
+
 Block = TypeVar("Block", bound=bpy.types.ID)
 
 ROLE = "shot_gopher_role"
@@ -30,6 +32,13 @@ class Role(str, Enum):
     PLATE = "plate"
     BACKGROUND = "background"
     POINT_MATERIAL = "point material"
+    DENSE = "dense"
+    CLOUD = "cloud"
+    MESH = "mesh"
+    BLOCKOUT = "blockout"
+    TEXTURE = "texture"
+    PROJECTION = "projection"
+    MATERIAL = "material"
 
 
 def tag(block: bpy.types.ID, role: Role, source: str) -> None:
@@ -66,3 +75,10 @@ def same_source(stored: object, source: str) -> bool:
 def find_object(scene: bpy.types.Scene, role: Role, source: str) -> bpy.types.Object | None:
     """The object of that part that is still in the scene."""
     return find(scene.objects, role, source)
+
+
+def check_editable(objects: Iterable[bpy.types.Object | None]) -> None:
+    """Raises BlenderError when one of them is in Edit Mode, in which its data cannot be changed."""
+    for part in objects:
+        if part is not None and part.mode == "EDIT":
+            raise BlenderError(f"Leave Edit Mode of {part.name} first, then import again.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ...backend.camera import Array
 from ...backend.reconstruction import Points
@@ -53,29 +54,38 @@ def build_points(
     cloud = bpy.data.objects.new(name, mesh)
     cloud.hide_render = True
     collection.objects.link(cloud)
-    material = _material()
-    mesh.materials.append(material)
-    modifier = cloud.modifiers.new("Points", "NODES")
-    modifier.node_group = _dots(name, distance * _RADIUS_SHARE, material)
+    draw_dots(cloud, distance * _RADIUS_SHARE)
     return cloud
 
 
-def _fill(mesh: bpy.types.Mesh, points: Points, positions: Array) -> None:
+def draw_dots(cloud: bpy.types.Object, radius: float) -> None:
+    """Draws the vertices of a mesh as dots in the colors of its attribute COLOR."""
+    material = _material()
+    cloud.data.materials.append(material)
+    modifier = cloud.modifiers.new("Points", "NODES")
+    modifier.node_group = _dots(cloud.name, radius, material)
+
+
+def fill_places(mesh: bpy.types.Mesh, positions: Array, colors: NDArray[np.uint8]) -> None:
+    """Gives a mesh new vertices: positions (p, 3), colors (p, 3) in sRGB. Attributes go."""
     mesh.clear_geometry()
     mesh.vertices.add(len(positions))
-    mesh.vertices.foreach_set("co", positions.astype(np.float32).ravel())
-    colors = np.ones((len(positions), 4), dtype=np.float32)
-    colors[:, :3] = _LINEAR_FROM_SRGB[points.colors]
-    _attribute(mesh, COLOR, "FLOAT_COLOR").foreach_set("color", colors.ravel())
-    del colors
-    _attribute(mesh, ERROR, "FLOAT").foreach_set("value", points.errors.astype(np.float32))
-    _attribute(mesh, ID, "INT").foreach_set("value", points.ids.astype(np.int32))
-    _attribute(mesh, TRACK_LENGTH, "INT").foreach_set("value", points.tracks.astype(np.int32))
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(positions, dtype=np.float32).ravel())
+    linear = np.ones((len(positions), 4), dtype=np.float32)
+    linear[:, :3] = _LINEAR_FROM_SRGB[colors]
+    add_attribute(mesh, COLOR, "FLOAT_COLOR").foreach_set("color", linear.ravel())
     mesh.color_attributes.active_color_name = COLOR
+
+
+def _fill(mesh: bpy.types.Mesh, points: Points, positions: Array) -> None:
+    fill_places(mesh, positions, points.colors)
+    add_attribute(mesh, ERROR, "FLOAT").foreach_set("value", points.errors.astype(np.float32))
+    add_attribute(mesh, ID, "INT").foreach_set("value", points.ids.astype(np.int32))
+    add_attribute(mesh, TRACK_LENGTH, "INT").foreach_set("value", points.tracks.astype(np.int32))
     mesh.update()
 
 
-def _attribute(mesh: bpy.types.Mesh, name: str, kind: str) -> bpy.types.bpy_prop_collection:
+def add_attribute(mesh: bpy.types.Mesh, name: str, kind: str) -> bpy.types.bpy_prop_collection:
     return mesh.attributes.new(name, kind, "POINT").data
 
 

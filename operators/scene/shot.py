@@ -6,16 +6,14 @@ Importing the same shot again updates what is there. Call it from an operator th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 
-from ...backend.errors import BlenderError
 from ...backend.shot import Plate, Shot
 from ...backend.tracks import Tracks
-from . import markers, parts, stamp
+from . import dense, markers, parts, stamp
 from .background import AUTO, default_of, is_straightened
 from .camera import aspect_varies, build_camera, pixel_aspect, scene_depths
 from .footage import Footage, read_shot
@@ -53,11 +51,13 @@ def import_shot(
     """
     footage, now = read_shot(shot), stamp.read(shot)
     tracks = Tracks.load(shot.tracks) if shot.tracks.is_file() and most_tracks else None
+    parts.check_editable(dense.objects_of(context.scene, footage.source))
     result = _build(context.scene, footage, proxy_size)
     stamp.put(result.collection, now)
     if tracks is not None and result.clip is not None:
         _update_markers(result.clip, tracks, shot.load_plate(), most_tracks)
-    return result
+    left = dense.follow(context.scene, footage.source, now.world)
+    return replace(result, warnings=result.warnings + left)
 
 
 def _update_markers(clip: bpy.types.MovieClip, tracks: Tracks, plate: Plate, most: int) -> None:
@@ -82,7 +82,7 @@ def import_model(
 def _build(scene: bpy.types.Scene, footage: Footage, proxy_size: str = AUTO) -> ImportResult:
     roles = (Role.CAMERA, Role.POINTS, Role.FRUSTA)
     old = {role: parts.find_object(scene, role, footage.source) for role in roles}
-    _check_editable(old.values())
+    parts.check_editable(old.values())
     collection = _collection(scene, footage)
     depths = scene_depths(footage.track, footage.positions)
     camera = build_camera(footage, collection, old[Role.CAMERA], depths)
@@ -95,12 +95,6 @@ def _build(scene: bpy.types.Scene, footage: Footage, proxy_size: str = AUTO) -> 
     clip = build_plate(footage, camera, proxy_size)
     warnings = footage.warnings + _lens_warnings(footage)
     return ImportResult(collection, camera, points, frusta, clip, warnings)
-
-
-def _check_editable(objects: Iterable[bpy.types.Object | None]) -> None:
-    for part in objects:
-        if part is not None and part.mode == "EDIT":
-            raise BlenderError(f"Leave Edit Mode of {part.name} first, then import again.")
 
 
 def _collection(scene: bpy.types.Scene, footage: Footage) -> bpy.types.Collection:

@@ -12,6 +12,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ...backend.camera import Array, Similarity
+from . import parts
 
 Vectors = list[tuple[float, float, float]]
 
@@ -49,9 +50,15 @@ def _selected_objects(
     context: bpy.types.Context, cloud: bpy.types.Object
 ) -> list[bpy.types.Object]:
     """Those that mark a place; the active one, which was selected last, comes last."""
-    chosen = [each for each in context.selected_objects if each != cloud and each.type != "CAMERA"]
+    chosen = [each for each in context.selected_objects if _marks_a_place(each, cloud)]
     chosen.sort(key=lambda each: each == context.active_object)
     return chosen
+
+
+def _marks_a_place(each: bpy.types.Object, cloud: bpy.types.Object) -> bool:
+    """Not what was imported with the shot: its data moves with the world by itself."""
+    ours = parts.same_source(each.get(parts.SOURCE), str(cloud[parts.SOURCE]))
+    return not ours and each.type != "CAMERA"
 
 
 def take_along(context: bpy.types.Context, cloud: bpy.types.Object, step: Similarity) -> None:
