@@ -25,7 +25,7 @@ from tests.bench.figure import at_least, at_most
 
 GOAL_NEAR, GOAL_FREE = 0.92, 0.01
 GOAL_DECIBELS = 25.0
-"""Ours: the issue of how alike a render is has no figure to reach."""
+"""Under this a render is told from its plate at a glance."""
 USUAL = settings(DenseOptions())
 FACES, TEXTURE = USUAL.faces, USUAL.texture_size
 
