@@ -30,6 +30,13 @@ def test_frames_with_little_between_them_are_left_out() -> None:
     assert len(choose_keyframes(camera, points, 5)) <= 5
 
 
+def test_little_travel_gives_keyframes_that_are_closer() -> None:
+    """A tenth of the way: hardly 2.5 degrees from one end to the other."""
+    camera = track(lambda share: sideways(0.5 + 0.1 * share), 60, 480, 270)
+    assert 8 <= len(choose_keyframes(camera, scene_points(room()), 300)) < 20
+    assert len(choose_keyframes(camera, scene_points(room()), 4)) <= 4
+
+
 def test_a_standing_camera_has_its_ends_alone() -> None:
     camera = track(standing, 9, 480, 270)
     assert choose_keyframes(camera, scene_points(room()), 9).tolist() == [0, 8]

@@ -9,7 +9,10 @@ from ...camera import Array, CameraTrack, Integers
 
 ANGLE = 2.5
 """Degrees between the rays from two keyframes that follow each other to what both see."""
+FEWEST = 8
+"""A camera that travels less gets keyframes that are closer to each other."""
 _GROWTH = 1.25
+_LEAST_ANGLE = 0.2
 
 
 def choose_keyframes(track: CameraTrack, points: Array, most: int) -> Integers:
@@ -17,15 +20,18 @@ def choose_keyframes(track: CameraTrack, points: Array, most: int) -> Integers:
 
     A frame becomes one when half of the points (p, 3) in the shot's world that it shares with the
     keyframe before are seen from there under `ANGLE` or more. Where that gives more than `most`,
-    the angle is widened.
+    the angle is widened; where it gives fewer than `FEWEST`, it is narrowed.
     """
     seen = _seen(track, points)
     angle = np.radians(ANGLE)
-    while True:
+    chosen = _chosen(track, points, seen, angle)
+    while len(chosen) < min(FEWEST, most) and angle > np.radians(_LEAST_ANGLE):
+        angle /= _GROWTH
         chosen = _chosen(track, points, seen, angle)
-        if len(chosen) <= max(2, most):
-            return chosen
+    while len(chosen) > max(2, most):
         angle *= _GROWTH
+        chosen = _chosen(track, points, seen, angle)
+    return chosen
 
 
 def _seen(track: CameraTrack, points: Array) -> Array:
