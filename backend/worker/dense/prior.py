@@ -23,9 +23,9 @@ WORST = 0.1
 """A guess that is off by more than this share at half of the points is of no use."""
 SURE = 0.5
 """Stereo's confidence from which on it is believed and not filled over."""
-FILLED = SURE
-"""The confidence of what is filled in: it counts where other views have it too, and no more than
-the least of what stereo is sure of."""
+FILLED = 0.55
+"""The confidence of what is filled in: it counts where other views have it too, little more than
+the least of what stereo is sure of. Means of it must not be rounded to under SURE."""
 _LINES = 400
 _MOST_POINTS = 4000
 _AGREE = 4.0

@@ -96,7 +96,9 @@ class Earlier:
         names = [(self.folder.raw_mesh, target.raw_mesh, "")]
         if textured:
             names.append((self.folder.mesh, target.mesh, target.texture.name))
-        if not all(source.is_file() for source, _target, _texture in names):
+        needed = [source for source, _target, _texture in names]
+        needed += [self.folder.texture] if textured else []
+        if not all(source.is_file() for source in needed):
             return False
         for source, moved, texture in names:
             self._take_triangles(source, moved, texture)
