@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.shot import Shot
-from backend.worker.dense.keyframes import choose_keyframes
+from backend.worker.dense.keyframes import choose_keyframes, widest_angle
 from backend.worker.dense.shot_views import ShotViews
 from tests.backend.textured_room import room, scene_points, sideways, standing, track
 from tests.extension.solved_shot import WORLD, solved_shot
@@ -35,6 +35,8 @@ def test_little_travel_gives_keyframes_that_are_closer() -> None:
     camera = track(lambda share: sideways(0.5 + 0.1 * share), 60, 480, 270)
     assert 8 <= len(choose_keyframes(camera, scene_points(room()), 300)) < 20
     assert len(choose_keyframes(camera, scene_points(room()), 4)) <= 4
+    whole = widest_angle(track(sideways, 60, 480, 270), scene_points(room()))
+    assert widest_angle(camera, scene_points(room())) < 3 < 5 < whole < 60
 
 
 def test_a_standing_camera_has_its_ends_alone() -> None:

@@ -223,6 +223,14 @@ def test_a_turning_camera_is_told_why_not(shot: Shot) -> None:
     assert shot.dense.mesh.is_file()
 
 
+def test_little_travel_is_told(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_dense(shot)
+    assert not any("travels little" in text for text in told(shot))
+    monkeypatch.setattr(stage, "LITTLE_ANGLE", 60.0)
+    run_dense(shot)
+    assert any("travels little" in text for text in told(shot))
+
+
 def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(
     shot: Shot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

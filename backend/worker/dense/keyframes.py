@@ -34,6 +34,14 @@ def choose_keyframes(track: CameraTrack, points: Array, most: int) -> Integers:
     return chosen
 
 
+def widest_angle(track: CameraTrack, points: Array) -> float:
+    """Degrees between the rays from the first frame, and from the one that is furthest round, to
+    half of what both see."""
+    seen = _seen(track, points)
+    angles = [_parallax(track, points, seen, 0, other) for other in range(1, len(track.frames))]
+    return float(np.degrees(max((one for one in angles if one < np.pi), default=0.0)))
+
+
 def _seen(track: CameraTrack, points: Array) -> Array:
     """(n, p) bool: the points inside of each frame."""
     inside = np.zeros((len(track.frames), len(points)), bool)
