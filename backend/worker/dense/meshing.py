@@ -50,7 +50,7 @@ class TrustOptions:
                  as many have it
     """
 
-    confidence: float = 0.5
+    confidence: float = 0.3
     doubt: float = 4.0
     sight: SightOptions = field(default_factory=lambda: SightOptions(confidence=0.1))
 
@@ -67,13 +67,13 @@ class MeshOptions:
     piece     the least share of all faces that a piece must have
     """
 
-    seen: int = 3
+    seen: int = 2
     reach: float = 1.0
     through: int = 1
     doubt: float = 8.0
     hole: float = 10.0
     piece: float = 0.005
-    sight: SightOptions = field(default_factory=lambda: SightOptions(confidence=0.5))
+    sight: SightOptions = field(default_factory=lambda: SightOptions(confidence=0.4))
 
 
 def trusted(
