@@ -172,6 +172,8 @@ def _hide_what_is_in_the_way(
     """With the first mesh, the points that it is made of and an older blockout are put away."""
     if built[Role.MESH] is None or old[Role.MESH] is not None:
         return
+    # Blender 5.0 has new objects in the layer only then.
+    layer.update()
     for each in (built[Role.CLOUD], old[Role.BLOCKOUT]):
         if each is not None and each.name in layer.objects:
             each.hide_set(True, view_layer=layer)
