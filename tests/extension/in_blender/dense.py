@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+import numpy as np
 import window
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press, region, sidebar_box
@@ -64,6 +65,21 @@ def take(name: str, wait: float = 2.0) -> Iterator[Step]:
     ]  # fmt: skip
 
 
+def colored() -> Iterator[Step]:
+    """Waits until the middle of the view is: shaders take their time to compile, and longer on a
+    busy machine."""
+    for _ in range(40):
+        yield from take("wait", 3.0)
+        image = bpy.data.images.load(str(folder / "wait.png"))
+        x, y = told["middle"]
+        pixels = np.array(image.pixels[:]).reshape(image.size[1], image.size[0], -1)[::-1]
+        bpy.data.images.remove(image)
+        patch = pixels[y - 60 : y + 60, x - 60 : x + 60, :3]
+        if (np.ptp(patch, axis=2) > 0.2).mean() > 0.3:
+            break
+    del told["pictures"]["wait"]
+
+
 def scenario() -> Iterator[Step]:
     watch.start()
     open_panel()
@@ -84,7 +100,8 @@ def scenario() -> Iterator[Step]:
     area().spaces.active.overlay.show_overlays = False
     mesh = bpy.data.objects["sh070 Mesh"]
     told["faces"], told["uvs"] = len(mesh.data.polygons), len(mesh.data.uv_layers)
-    yield from take("dense_as_shot", 20.0)
+    yield from colored()
+    yield from take("dense_as_shot")
     for look in ("LIT", "PROJECTED"):
         press("dense_look", look=look)
         yield from take(f"dense_{look.lower()}", 4.0)

@@ -51,9 +51,9 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 17, enabled
-assert len(enabled["operators"]) == 48, enabled
-assert len(enabled["groups"]) == 13, enabled
+assert len(enabled["panels"]) == 18, enabled
+assert len(enabled["operators"]) == 51, enabled
+assert len(enabled["groups"]) == 14, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 9, enabled
 assert len(enabled["menu"]) == 1, enabled
