@@ -12,7 +12,6 @@ was made of is somebody's own and is left alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,10 +19,8 @@ from typing import Any
 
 from .errors import FormatError, UsageError
 from .outputs import PREVIOUS
-from .shot import Shot, by_frame, folder_name, read_json, write_json
+from .shot import UNIONS, Shot, by_frame, folder_name, label_folders, read_json, write_json
 
-UNIONS = ("mask", "combined")
-"""Folders in roto/ that are made of the labels' folders."""
 _UNION_FILE, _EDIT_FILE = "union.json", "edit.json"
 
 
@@ -68,14 +65,6 @@ class MaskFolder:
     last: int
     edited: bool
     restorable: bool
-
-
-def label_folders(parent: Path) -> list[Path]:
-    """The folders of labels in roto/ or matte/, by name: not unions, parts or earlier ones."""
-    if not parent.is_dir():
-        return []
-    entries = [Path(entry) for entry in os.scandir(parent) if entry.is_dir()]
-    return sorted(each for each in entries if "." not in each.name and each.name not in UNIONS)
 
 
 def mask_files(folder: Path) -> dict[int, Path]:

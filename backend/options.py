@@ -24,12 +24,14 @@ T = TypeVar("T")
 class Choice:
     """One value of an option that offers a few: `value` is stored, `help` is the tooltip.
 
-    `label` is what Blender shows; "" for the capitalized value.
+    `label` is what Blender shows; "" for the capitalized value. `flags` choose it without naming
+    the option.
     """
 
     value: str
     help: str
     label: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class OptionSpec:
     once     an order for one run, not a setting: no property, and outputs are not compared by it
     default_flags  spellings of a switch that say what holds anyway
     prominent      stands beside the stage's button, not among its other options
+    variable       an environment variable that sets it where nothing else does; "" for none
     """
 
     name: str
@@ -61,6 +64,7 @@ class OptionSpec:
     check: Callable[[Any], object] | None
     default_flags: tuple[str, ...]
     prominent: bool
+    variable: str
 
 
 def option(
@@ -81,6 +85,7 @@ def option(
     check: Callable[[Any], object] | None = None,
     default_flags: tuple[str, ...] = (),
     prominent: bool = False,
+    variable: str = "",
 ) -> Any:
     """A dataclass field that knows how to show itself. `flags` are its command-line spellings.
 
@@ -102,6 +107,7 @@ def option(
         "check": check,
         "default_flags": default_flags,
         "prominent": prominent,
+        "variable": variable,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -159,6 +165,16 @@ def _add_argument(parser: argparse._ActionsContainer, spec: OptionSpec, dest: st
     else:
         common["metavar"] = spec.unit.upper() or spec.type.__name__.upper()
     parser.add_argument(*spec.flags, **common)
+    for choice in spec.choices:
+        if choice.flags:
+            parser.add_argument(
+                *choice.flags,
+                dest=dest,
+                action="store_const",
+                const=choice.value,
+                default=argparse.SUPPRESS,
+                help=choice.help,
+            )
 
 
 def _flag_help(spec: OptionSpec) -> str:
@@ -167,6 +183,20 @@ def _flag_help(spec: OptionSpec) -> str:
     text = f"{spec.help}. {choices}" if choices else spec.help
     whole = f"{text} (default: {spec.default})" if spec.default else text
     return whole.replace("%", "%%")
+
+
+def from_environment(options_class: type, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The options that environment variables set, as plain values. Raises UsageError."""
+    found: dict[str, Any] = {}
+    for spec in specs(options_class):
+        text = variables.get(spec.variable, "") if spec.variable else ""
+        if not text:
+            continue
+        try:
+            found[spec.name] = _checked(spec, spec.type(text))
+        except ValueError as error:
+            raise UsageError(f"{spec.variable}: '{text}' is not a {spec.type.__name__}.") from error
+    return found
 
 
 def from_mapping(options_class: type[T], values: Mapping[str, Any]) -> T:

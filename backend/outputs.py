@@ -29,7 +29,7 @@ from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_e
 from .options import from_mapping, lasting
 from .pictures import pictures_digest
 from .plates import plate_fingerprint
-from .shot import Shot, instance_folders, read_json, write_json
+from .shot import Shot, instance_folders, label_folders, read_json, write_json
 from .stages import STAGES, Stage
 
 PART = ".part"
@@ -118,7 +118,7 @@ def prompts_digest(shot: Shot) -> str:
 
 def depth_digest(shot: Shot) -> str:
     """Tells the depth stage's maps from every other set of them; "" without any."""
-    listed = file_fingerprint(shot.depth_map(1).parent)
+    listed = file_fingerprint(shot.depth.map(1).parent)
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest() if listed else ""
 
 
@@ -136,6 +136,15 @@ def instances_digest(shot: Shot) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
+def mattes_digest(shot: Shot) -> str:
+    """Tells the masks and mattes of all labels from every other set of them."""
+    folders = [each for parent in (shot.roto, shot.mattes) for each in label_folders(parent)]
+    listed = [
+        [folder.relative_to(shot.path).as_posix(), file_fingerprint(folder)] for folder in folders
+    ]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
 _READ: Mapping[str, Callable[[Shot], str]] = {
     "camera": camera_digest,
     "dense": dense_digest,
@@ -143,6 +152,7 @@ _READ: Mapping[str, Callable[[Shot], str]] = {
     "lens": lens_digest,
     "instances": instances_digest,
     "masks": masks_digest,
+    "mattes": mattes_digest,
     "pictures": pictures_digest,
     "prompts": prompts_digest,
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folders of images that a shot has beside its plate: mattes, clean plate, undistorted plate.
+"""The folders of images that a shot has beside its plate: mattes, depth, clean plate and others.
 
 camera/undistorted/     the undistorted plate, as large as it takes to hold all of the plate
 cleanplate/             plate size, and bent by the plate's lens
+depth/                  the same
 roto/<label>/           the same
 matte/<label>/          the same
 """
@@ -28,6 +29,7 @@ class Kind(str, Enum):
     OVERSCAN = "overscan"
     CLEAN_PLATE = "clean plate"
     MATTE = "matte"
+    DEPTH = "depth"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def pictures_digest(shot: Shot) -> str:
 def _places(shot: Shot) -> Iterator[tuple[Path, str, Kind]]:
     yield shot.undistorted, "Undistorted with Overscan", Kind.OVERSCAN
     yield shot.clean_plate, "Clean Plate", Kind.CLEAN_PLATE
+    yield shot.depth.path, "Depth", Kind.DEPTH
     for parent, title in ((shot.roto, "Roto"), (shot.mattes, "Matte")):
         for folder in _folders(parent):
             yield folder, f"{title}: {folder.name}", Kind.MATTE

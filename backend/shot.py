@@ -10,7 +10,12 @@
     roto/.prompts/car_frame_0001.png  the masks among these
     roto/prompts.json                 points, boxes and masks that an artist pointed at things with
     matte/<label>_00/                 refined mattes, plate size
-    cleanplate/frame_0001.png         the plate without what the mattes select
+    depth/frame_0001.png              depth to look at: 16 bits, near is bright, one range a shot
+    depth/exr/frame_0001.exr          32-bit depth along the camera's view, distorted as the plate
+    depth/depth.json                  its units, and the world that it stands in
+    cleanplate/frame_0001.png         the plate without what the masks select, as deep as the plate
+    cleanplate/mask/frame_0001.png    what was replaced: white, and gray where it fades
+    cleanplate/holes/frame_0001.png   what of that no frame shows: white
     colmap/sparse/0/                  the solved model, as COLMAP stores it
     colmap/blockout.ply               a rough mesh over the sparse points, in the model's own world
     colmap/dense/dense.json           what dense points and mesh are made of, and their world
@@ -205,6 +210,25 @@ class DenseFolder:
 
 
 @dataclass(frozen=True)
+class DepthFolder:
+    """The files of the depth stage, in a shot or where they are being written."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "depth.json"
+
+    def image(self, number: int) -> Path:
+        """16-bit gray, to be looked at."""
+        return self.path / f"{FRAME_PATTERN.format(number)}.png"
+
+    def map(self, number: int) -> Path:
+        """32-bit depth along the camera's view, distorted as the plate is."""
+        return self.path / "exr" / f"{FRAME_PATTERN.format(number)}.exr"
+
+
+@dataclass(frozen=True)
 class Shot:
     """A shot folder. Knows names, creates nothing by itself."""
 
@@ -256,6 +280,9 @@ class Shot:
     def clean_plate(self) -> Path:
         return self.path / "cleanplate"
 
+    def clean_frame(self, number: int) -> Path:
+        return self.clean_plate / f"{FRAME_PATTERN.format(number)}.png"
+
     @property
     def sparse(self) -> Path:
         return self.path / "colmap" / "sparse" / "0"
@@ -264,9 +291,9 @@ class Shot:
     def blockout(self) -> Path:
         return self.path / "colmap" / "blockout.ply"
 
-    def depth_map(self, number: int) -> Path:
-        """Of the depth stage: 32-bit depth of a frame, distorted as the plate is."""
-        return self.path / "depth" / "exr" / f"{FRAME_PATTERN.format(number)}.exr"
+    @property
+    def depth(self) -> DepthFolder:
+        return DepthFolder(self.path / "depth")
 
     @property
     def dense(self) -> DenseFolder:
@@ -395,6 +422,18 @@ def by_frame(files: Iterable[Path]) -> dict[int, Path]:
     """Files by the frame number in their name, ascending; files without a number are left out."""
     numbered = {number: file for file in files if (number := frame_number(file.name)) is not None}
     return dict(sorted(numbered.items()))
+
+
+UNIONS = ("mask", "combined")
+"""Folders in roto/ that are made of the labels' folders."""
+
+
+def label_folders(parent: Path) -> list[Path]:
+    """The folders of labels in roto/ or matte/, by name: not unions, parts or earlier ones."""
+    if not parent.is_dir():
+        return []
+    entries = [Path(entry) for entry in os.scandir(parent) if entry.is_dir()]
+    return sorted(each for each in entries if "." not in each.name and each.name not in UNIONS)
 
 
 _INSTANCE = re.compile(r".+_\d{2,}")

@@ -401,6 +401,82 @@ class MamaOptions:
 
 
 @dataclass(frozen=True)
+class DepthOptions:
+    """How depth is estimated, and in what units it is written."""
+
+    model: str = option(
+        "auto",
+        "Which model estimates depth",
+        label="Model",
+        flags=("--depth-model",),
+        choices=(
+            Choice("auto", "The best that is here; without a GPU the smallest"),
+            Choice("da3-small", "Depth Anything 3 small: runs without a GPU", "DA3 Small"),
+            Choice("da3-base", "Depth Anything 3 base: free weights, in between", "DA3 Base"),
+            Choice(
+                "da3-metric",
+                "Depth Anything 3 metric: each frame by itself, in meters before there is a solve",
+                "DA3 Metric",
+            ),
+            Choice(
+                "da3-mono", "Depth Anything 3 mono: each frame by itself, finest edges", "DA3 Mono"
+            ),
+            Choice("da3-large", "Depth Anything 3 large: no commercial use", "DA3 Large"),
+            Choice("da3-giant", "Depth Anything 3 giant: no commercial use", "DA3 Giant"),
+        ),
+    )
+    scale: str = option(
+        "auto",
+        "Units of the depth",
+        label="Units",
+        flags=("--depth-scale",),
+        choices=(
+            Choice("auto", "Those of the solved camera where there is one"),
+            Choice("relative", "The model's own, steady over the shot, whatever is solved"),
+        ),
+    )
+    resolution: int = option(
+        504,
+        "Longest side of the picture that the model sees, in pixels",
+        label="Resolution",
+        flags=("--depth-resolution",),
+        minimum=140,
+        maximum=2520,
+        unit="pixels",
+        subtype="PIXEL",
+        advanced=True,
+    )
+    chunk: int = option(
+        0,
+        "Frames that the model sees at one time; 0 takes what the GPU has room for",
+        label="Chunk",
+        flags=("--depth-chunk",),
+        minimum=0,
+        maximum=500,
+        unit="frames",
+        advanced=True,
+    )
+    overlap: int = option(
+        8,
+        "Frames that two chunks share, by which they are brought into agreement",
+        label="Overlap",
+        flags=("--depth-overlap",),
+        minimum=1,
+        maximum=60,
+        unit="frames",
+        advanced=True,
+    )
+    engine: str = option(
+        "auto",
+        "What estimates depth",
+        label="Engine",
+        flags=("--depth-engine",),
+        choices=_ENGINES,
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
 class DenseOptions:
     """How dense points and a mesh are made. What `quality` stands for says `dense.settings`."""
 
@@ -470,6 +546,128 @@ class DenseOptions:
             Choice("cuda", "An NVIDIA GPU", "CUDA"),
             Choice("colmap-cuda", "COLMAP's own stereo on an NVIDIA GPU", "COLMAP (CUDA)"),
         ),
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class CleanPlateOptions:
+    """How what masks select is taken out of the plate."""
+
+    method: str = option(
+        "auto",
+        "Where the background comes from",
+        label="Method",
+        flags=("--cleanplate-method",),
+        choices=(
+            Choice("auto", "Projection where the camera is solved, else the median of a still one"),
+            Choice(
+                "project",
+                "Other frames, projected through the solved camera. For cameras that move",
+            ),
+            Choice(
+                "median",
+                "The median of all frames. For a camera that stands still",
+                flags=("--cleanplate-median",),
+            ),
+            Choice("propainter", "ProPainter makes it up. No commercial use", "ProPainter"),
+        ),
+    )
+    labels: str = option(
+        "",
+        "Masks to remove, by their labels: actor, bag. Names are separated by commas. Left empty, "
+        "all",
+        label="Labels",
+        flags=("--cleanplate-labels",),
+        unit="words",
+    )
+    dilate: float = option(
+        6.0,
+        "Pixels by which masks are grown, so that no rim of what is removed stays",
+        label="Dilate",
+        flags=("--cleanplate-dilate",),
+        minimum=0.0,
+        maximum=200.0,
+        unit="pixels",
+        subtype="PIXEL",
+    )
+    feather: float = option(
+        4.0,
+        "Pixels over which the filling fades into the plate, outside of the grown masks",
+        label="Feather",
+        flags=("--cleanplate-feather",),
+        minimum=0.0,
+        maximum=200.0,
+        unit="pixels",
+        subtype="PIXEL",
+    )
+    grain: bool = option(
+        True,
+        "Give what is filled in the grain that the plate has",
+        label="Grain",
+        flags=("--cleanplate-no-grain",),
+    )
+    match_exposure: bool = option(
+        True,
+        "Match the brightness and color of other frames to the frame they are put into",
+        label="Match Exposure",
+        flags=("--cleanplate-no-exposure",),
+    )
+    unseen: str = option(
+        "auto",
+        "What becomes of background that no frame shows",
+        label="Unseen",
+        flags=("--cleanplate-unseen",),
+        choices=(
+            Choice("auto", "ProPainter where its model is here, else what is around it"),
+            Choice("around", "Filled smoothly from what is around it"),
+            Choice("propainter", "ProPainter makes it up. No commercial use", "ProPainter"),
+            Choice("alpha", "Left transparent"),
+        ),
+    )
+    scale: float = option(
+        0.5,
+        "Size that ProPainter works at, over the plate's",
+        label="Internal Scale",
+        flags=("--propainter-scale",),
+        minimum=0.1,
+        maximum=1.0,
+        unit="factor",
+        group="ProPainter",
+        advanced=True,
+        variable="PROPAINTER_INTERNAL_SCALE",
+    )
+    refine_iterations: int = option(
+        16,
+        "Times that ProPainter refines the optical flow",
+        label="Refine Iterations",
+        flags=("--propainter-iterations",),
+        minimum=1,
+        maximum=100,
+        unit="n",
+        group="ProPainter",
+        advanced=True,
+        variable="PROPAINTER_REFINE_ITERS",
+    )
+    flow_frames: int = option(
+        20,
+        "Frames around each from which ProPainter takes the background along the optical flow",
+        label="Flow Frames",
+        flags=("--propainter-flows",),
+        minimum=2,
+        maximum=200,
+        unit="frames",
+        group="ProPainter",
+        advanced=True,
+        variable="PROPAINTER_NUM_FLOWS",
+    )
+    engine: str = option(
+        "auto",
+        "What runs ProPainter",
+        label="Engine",
+        flags=("--cleanplate-engine",),
+        choices=_ENGINES,
+        group="ProPainter",
         advanced=True,
     )
 
@@ -578,6 +776,17 @@ STAGES: dict[str, Stage] = {
             reads=("masks",),
         ),
         Stage(
+            name="depth",
+            title="Estimate Depth",
+            summary="Estimate the depth of every frame with a model, in the units of the solve",
+            options=DepthOptions,
+            needs=("ingest",),
+            makes=("depth",),
+            uses_gpu=True,
+            reads=("camera", "masks"),
+            resumes=True,
+        ),
+        Stage(
             name="dense",
             title="Dense Mesh",
             summary="Find the depth of every pixel; make dense points and a textured mesh of it",
@@ -587,6 +796,18 @@ STAGES: dict[str, Stage] = {
             groups=("core", "dense"),
             uses_gpu=True,
             reads=("camera", "masks", "depth"),
+            resumes=True,
+        ),
+        Stage(
+            name="cleanplate",
+            title="Clean Plate",
+            summary="Take what masks select out of the plate: the background from other frames",
+            options=CleanPlateOptions,
+            needs=("ingest",),
+            makes=("cleanplate",),
+            groups=("core", "dense"),
+            uses_gpu=True,
+            reads=("camera", "mattes", "dense", "depth"),
             resumes=True,
         ),
         Stage(
@@ -620,7 +841,7 @@ STAGES: dict[str, Stage] = {
 
 # Names that the Shot-Gopher documentation has and this version has not, so that asking for one
 # is answered with that and not with "unknown".
-PLANNED = ("depth", "cleanplate", "mocap", "gsir")
+PLANNED = ("mocap", "gsir")
 
 
 def get(name: str) -> Stage:

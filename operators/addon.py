@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -14,10 +15,10 @@ import bpy
 
 from ..backend import locations
 from ..backend.comfyui import DEFAULT_URL, ComfySettings
-from ..backend.errors import ShotGopherError
+from ..backend.errors import ShotGopherError, UsageError
 from ..backend.host import Host
 from ..backend.mask_edits import EditOptions
-from ..backend.options import setting_specs, specs
+from ..backend.options import from_environment, setting_specs, specs
 from ..backend.stages import STAGES
 
 PACKAGE = __package__.rpartition(".")[0]
@@ -82,9 +83,15 @@ def absolute(path: str) -> str:
 
 
 def stage_options(scene: bpy.types.Scene, stage: str) -> dict[str, Any]:
-    """The scene's options of one stage as plain values."""
-    group = getattr(scene.shot_gopher.options, stage)
-    return {spec.name: getattr(group, spec.name) for spec in setting_specs(STAGES[stage].options)}
+    """The scene's options of one stage as plain values; those that were not touched may be set by
+    environment variables."""
+    group, known = getattr(scene.shot_gopher.options, stage), setting_specs(STAGES[stage].options)
+    values = {spec.name: getattr(group, spec.name) for spec in known}
+    untouched = {spec.name for spec in known if values[spec.name] == spec.default}
+    outside: dict[str, Any] = {}
+    with contextlib.suppress(UsageError):  # The job says it: make_request looks as well.
+        outside = from_environment(STAGES[stage].options, os.environ)
+    return values | {name: value for name, value in outside.items() if name in untouched}
 
 
 def mask_options(scene: bpy.types.Scene) -> dict[str, Any]:

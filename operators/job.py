@@ -5,6 +5,7 @@ A job that a button starts is handed to the monitor. Timers do not run in `blend
 wants its result before its next line: there the same job is followed to its end.
 """
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..backend import stages
 from ..backend.console import Console
 from ..backend.errors import PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.jobs import Job, JobState, Request, StageRequest, plan
-from ..backend.options import from_mapping
+from ..backend.options import from_environment, from_mapping
 from ..backend.plates import resolve_plate
 from ..backend.shot import Shot
 from ..backend.verbs.run import follow, start
@@ -33,6 +34,7 @@ def make_request(scene: bpy.types.Scene, stage: str, force: bool) -> Request:
     if not settings.shot:
         raise UsageError("Choose a plate first.", Remedy.SET_UP_SHOT)
     shot = Shot(Path(addon.absolute(settings.shot)))
+    from_environment(stages.get(stage).options, os.environ)
     options = addon.stage_options(scene, stage)
     from_mapping(stages.get(stage).options, options)
     asked = [StageRequest(stage, options)]

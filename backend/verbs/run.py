@@ -22,7 +22,7 @@ from ..groups import usable_versions
 from ..host import Host
 from ..host_python import choose
 from ..jobs import Job, JobState, JobStore, Request, StageRequest, plan
-from ..options import add_arguments, from_mapping, specs
+from ..options import add_arguments, from_environment, from_mapping, specs
 from ..overlay import OverlayOptions, check_movie_name
 from ..plates import resolve_plate, shot_title
 from ..recent import RecentShots
@@ -144,7 +144,8 @@ def _known() -> str:
 
 def _options(stage: str, given: dict[str, Any]) -> dict[str, Any]:
     names = [spec.name for spec in specs(STAGES[stage].options)]
-    options = {name: given[key] for name in names if (key := f"{stage}.{name}") in given}
+    options = from_environment(STAGES[stage].options, os.environ)
+    options |= {name: given[key] for name in names if (key := f"{stage}.{name}") in given}
     from_mapping(STAGES[stage].options, options)
     return options
 

@@ -30,7 +30,6 @@ from ..mask_folders import (
     Edit,
     existing_folder,
     is_own,
-    label_folders,
     mask_files,
     mask_folder,
     previous,
@@ -40,7 +39,7 @@ from ..mask_folders import (
 from ..options import from_mapping
 from ..outputs import PART, replace_folder
 from ..plates import ranges
-from ..shot import FRAME_PATTERN, Plate, Shot
+from ..shot import FRAME_PATTERN, Plate, Shot, label_folders
 from .mask_files import Mask, read_mask, write_mask
 from .mask_images import MaskImages
 from .mask_shapes import edited, invert

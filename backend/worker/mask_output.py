@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from .. import outputs
-from ..mask_folders import is_own, label_folders
+from ..mask_folders import is_own
 from ..prompts import label_folder
-from ..shot import FRAME_PATTERN, Shot, instance_name, is_instance
+from ..shot import FRAME_PATTERN, Shot, instance_name, is_instance, label_folders
 from ..stages import Stage
 from .carrying import carry_over, link
 from .engines.masking import Found, FrameMasks

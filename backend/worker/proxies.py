@@ -36,6 +36,7 @@ from .threads import thread_count, threads
 LensAt = Callable[[int], CameraModel]
 """The lens of a frame by its number."""
 
+_GRAY = (Kind.MATTE, Kind.DEPTH)
 _IMAGES_HELD = 4
 """Images of full size in 8-bit RGB that a thread holds at most, about."""
 _MEMORY = 300 * 2**20
@@ -84,7 +85,7 @@ def write_proxies(shot: Shot, pictures: Pictures, directory: Path, report: Repor
     made = made_from(shot, pictures)
     if Made.load(directory) == made:
         return
-    job = Job(pictures.files, directory, _lens_at(shot, pictures), pictures.kind is Kind.MATTE)
+    job = Job(pictures.files, directory, _lens_at(shot, pictures), pictures.kind in _GRAY)
     write_files(job, report)
     made.save(directory)
 

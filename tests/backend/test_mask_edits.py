@@ -30,10 +30,10 @@ from backend.mask_edits import (
     import_job,
     restore_job,
 )
-from backend.mask_folders import find_mask_folders, label_folders, mask_folder
+from backend.mask_folders import find_mask_folders, mask_folder
 from backend.options import from_mapping
 from backend.processes import FileLock
-from backend.shot import Shot
+from backend.shot import Shot, label_folders
 from backend.worker import mask_edits, mask_shapes
 from backend.worker.mask_edits import around
 

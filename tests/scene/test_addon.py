@@ -30,9 +30,9 @@ def test_every_option_is_a_property(settings: Any) -> None:
             assert getattr(group, spec.name) == spec.default
             assert (made.name, made.description) == (spec.label, spec.help)
             if spec.minimum is not None:
-                assert made.hard_min == spec.minimum
+                assert made.hard_min == pytest.approx(spec.minimum, rel=1e-6)
             if spec.maximum is not None:
-                assert made.hard_max == spec.maximum
+                assert made.hard_max == pytest.approx(spec.maximum, rel=1e-6)
             if spec.choices:
                 offered = [(item.identifier, item.description) for item in made.enum_items]
                 assert offered == [(choice.value, choice.help) for choice in spec.choices]

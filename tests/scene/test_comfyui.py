@@ -32,7 +32,12 @@ def checked(url: str) -> Any:
 def test_a_server_says_what_it_can_do(server: ComfyServer) -> None:
     view = checked(server.url)
     assert view.server.startswith("ComfyUI 0.33.0 at http://127.0.0.1")
-    assert view.stages == (("Roto by Text", True), ("Track Masks", True))
+    assert set(view.stages) == {
+        ("Roto by Text", True),
+        ("Track Masks", True),
+        ("Estimate Depth", True),
+        ("Clean Plate", True),
+    }
     assert (view.missing, view.trouble) == ((), "")
 
 
@@ -40,9 +45,15 @@ def test_a_server_says_what_it_can_do(server: ComfyServer) -> None:
 def test_what_a_server_lacks_is_said_once(server: ComfyServer) -> None:
     server.classes = object_info(weights=False)
     view = checked(server.url)
-    assert view.stages == (("Roto by Text", False), ("Track Masks", False))
-    (sentence,) = view.missing
-    assert "sam3.1_multiplex_fp16.safetensors" in sentence
+    assert set(view.stages) == {
+        ("Roto by Text", False),
+        ("Track Masks", False),
+        ("Estimate Depth", False),
+        ("Clean Plate", True),
+    }
+    depth, masks = sorted(view.missing)
+    assert "depth_anything_3_mono_large.safetensors" in depth
+    assert "sam3.1_multiplex_fp16.safetensors" in masks
 
 
 @pytest.mark.usefixtures("settings")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...camera import Array, CameraTrack, with_opencv_axes
+from ...depth import NOTHING
 from ...errors import PlateError, Remedy, SolveError
 from ...formats.colmap import read_model
 from ...lens import bend
@@ -79,14 +80,14 @@ class ShotViews:
     def guess(self, number: int) -> Floats | None:
         """(h, w) what the depth stage says of a frame, 0 where nothing; None where it was not run.
         Raises FormatError for a damaged file."""
-        file = self.shot.depth_map(number)
+        file = self.shot.depth.map(number)
         if not file.is_file():
             return None
         positions = self._positions(number)
         size = self.camera.width, self.camera.height
         found = _looked_up(read_map(file), positions, size, cv2.INTER_NEAREST)
         inside = ((positions > 0) & (positions < 1)).all(axis=2)
-        guess: Floats = np.where(inside & np.isfinite(found) & (found > 0), found, 0)
+        guess: Floats = np.where(inside & (found > 0) & (found < NOTHING), found, 0)
         return guess
 
     def outline(self, number: int) -> View:

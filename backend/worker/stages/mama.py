@@ -22,10 +22,10 @@ import numpy as np
 from ... import locations
 from ...engines import MATTE_MODELS
 from ...errors import MaskError, PlateError, Remedy
-from ...mask_folders import is_edited, label_folders
+from ...mask_folders import is_edited
 from ...models import ModelStore
 from ...outputs import recorded
-from ...shot import Plate, instance_folders
+from ...shot import Plate, instance_folders, label_folders
 from ...stages import STAGES, MamaOptions
 from ..carrying import carry_over
 from ..engines.chunks import Chunks, refined
