@@ -21,6 +21,10 @@ BASE = "core"
 """The group that everything needs; others come when a stage or a model asks for them."""
 MODELS_GROUP = "ml"
 """The group that runs models."""
+DEPTH_GROUP = "depth"
+"""The group with Depth Anything 3, on top of the one that runs models."""
+PROPAINTER_GROUP = "propainter"
+"""The group with ProPainter, likewise."""
 CUDA_GROUP = "cuda"
 """The group with which dense stereo runs on an NVIDIA GPU."""
 COLMAP_CUDA_GROUP = "colmap-cuda"
@@ -38,8 +42,8 @@ class Group:
     the downloads; `libraries` are what
     it needs from a Linux system beyond the C library. `built` are packages of which there is one
     build for each kind of GPU (see torch_builds.py), and `check` is a script of the worker that
-    sees whether all of it works together. `alone`: it has files that others have too, and so an
-    environment to itself.
+    sees whether all of it works together. `unbound` are packages that work with newer Pythons than
+    they say. `alone`: it has files that others have too, and so an environment to itself.
     """
 
     modules: tuple[str, ...]
@@ -48,6 +52,7 @@ class Group:
     libraries: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
     check: str = ""
+    unbound: tuple[str, ...] = ()
     alone: bool = False
 
 
@@ -66,6 +71,18 @@ GROUPS: dict[str, Group] = {
         megabytes=2500,
         built=("torch", "torchvision"),
         check="check_models.py",
+    ),
+    DEPTH_GROUP: Group(
+        modules=("addict", "einops", "omegaconf", "depth_anything_3.cfg"),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=10,
+        # "<=3.13" leaves out 3.13.1.
+        unbound=("depth-anything-3",),
+    ),
+    PROPAINTER_GROUP: Group(
+        modules=("requests", "pytorchcv"),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=10,
     ),
     "dense": Group(
         modules=("numba",),

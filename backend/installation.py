@@ -19,7 +19,7 @@ from typing import Protocol
 
 from . import pip_output, torch_builds
 from .errors import InstallError, Remedy
-from .groups import GROUPS, installer_pins, pins
+from .groups import GROUPS, Group, installer_pins, pins
 from .host_python import HostPython, dotted
 from .processes import clean_environment, run_child
 
@@ -87,7 +87,7 @@ class Installation:
         """Brings a group's packages in and imports its modules where the worker will."""
         for pin in (*installer_pins(self._host.version), *pins((group,), self._host.version)):
             if pin not in self._handled:
-                self._install(pin, pin.partition("==")[0] in GROUPS[group].built)
+                self._install(pin, GROUPS[group])
                 self._handled.add(pin)
         for module in GROUPS[group].modules:
             self._tell(f"Checking {module}")
@@ -112,7 +112,7 @@ class Installation:
         for warning in warnings:
             self._report.warning(str(warning))
 
-    def _install(self, pin: str, built: bool = False) -> None:
+    def _install(self, pin: str, group: Group) -> None:
         name, _, version = pin.partition("==")
         for package in packages(self._venv, name):
             # What was being written when an earlier run was killed looks installed to pip.
@@ -128,7 +128,9 @@ class Installation:
             if text:
                 self._tell(text)
 
-        options = self._from_one_index() if built else ["--no-deps"]
+        options = self._from_one_index() if name in group.built else ["--no-deps"]
+        if name in group.unbound:
+            options.append("--ignore-requires-python")
         status, lines = self._run([*self._pip_install(), *options, pin], on_line)
         if status:
             raise self._failed(lines, name)

@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_BPY = "4.5.15"
 BPY_VERSIONS = ("4.2.23", DEFAULT_BPY, "5.0.1")
 _PINS = ROOT / "backend" / "requirements"
-_CORE, _ML, _DENSE = (_PINS / f"{group}.txt" for group in ("core", "ml", "dense"))
+_CORE, *_WORKER = (
+    _PINS / f"{group}.txt" for group in ("core", "ml", "depth", "propainter", "dense")
+)
+_LOOSE = {_PINS / "depth.txt"}
+"""Their packages name others, which the worker does without: pip takes them as they are."""
 _TOOLS = ROOT / "tests" / "requirements.txt"
 
 
@@ -34,7 +38,7 @@ def worker_python() -> Path:
 
     The two in one process keep it from ending.
     """
-    return _python_of("worker", (_CORE, _ML, _DENSE, _TOOLS), ())
+    return _python_of("worker", (_CORE, *_WORKER, _TOOLS), ())
 
 
 def worker_pytest() -> list[str]:
@@ -54,8 +58,9 @@ def _python_of(name: str, files: Sequence[Path], packages: Sequence[str]) -> Pat
     folder = home() / "tests" / f"{name}-{key.hexdigest()[:12]}"
     python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
     if not (folder / "ready").exists():
-        words = [word for file in files for word in ("-r", str(file))]
-        _make(folder, base, python, [*words, *packages])
+        strict = [word for file in files if file not in _LOOSE for word in ("-r", str(file))]
+        loose = [["--no-deps", "-r", str(file)] for file in files if file in _LOOSE]
+        _make(folder, base, python, [[*strict, *packages], *loose])
     return python
 
 
@@ -68,11 +73,12 @@ def _python_311() -> str:
     return found
 
 
-def _make(folder: Path, base: str, python: Path, wanted: Sequence[str]) -> None:
+def _make(folder: Path, base: str, python: Path, wanted: Sequence[Sequence[str]]) -> None:
+    """`wanted` are what pip is told to install, run by run."""
     print(f"Making the test environment {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    for command in ([base, "-m", "venv", str(folder)], [*install, *wanted]):
+    for command in ([base, "-m", "venv", str(folder)], *([*install, *run] for run in wanted)):
         if call(command, ROOT):
             sys.exit(f"The test environment cannot be made: {' '.join(command)}")
     (folder / "ready").touch()

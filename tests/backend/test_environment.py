@@ -63,11 +63,14 @@ class Recorder:
         pass
 
 
-def make_wheel(folder: Path, name: str, files: Mapping[str, str], version: str = "1.0") -> None:
-    """A wheel of these files, as the format's description has it."""
+def make_wheel(
+    folder: Path, name: str, files: Mapping[str, str], version: str = "1.0", python: str = ">=3"
+) -> None:
+    """A wheel of these files for these Pythons, as the format's description has it."""
     info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     content = dict(files) | {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"{metadata}Requires-Python: {python}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
         "Tag: py3-none-any\n",
     }
@@ -94,6 +97,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_wheel(folder, "big", {"big/__init__.py": "", **BIG})
     needs_library = "import ctypes\nctypes.CDLL('libnowhere.so.6')\n"
     make_wheel(folder, "bare", {"bare.py": needs_library})
+    make_wheel(folder, "old", {"old.py": "VALUE = 9\n"}, python="<=3.10")
     make_wheel(folder, "torn", {"torn.py": "raise RuntimeError('out of tune')\n"})
     return folder
 
@@ -670,6 +674,18 @@ def test_an_index_that_cannot_be_reached_is_told_and_passed_over(
     assert value_of(install(home, ["one"], report), "small.VALUE", "small") == "7"
     assert len(told) == 1
     assert "(cpu) cannot be reached" in told[0]
+
+
+def test_a_package_that_works_with_newer_pythons_than_it_says(
+    table: Table, tmp_path: Path, template: Path
+) -> None:
+    table.add("one", ["old==1.0"])
+    home = tmp_path / "home"
+    begin(home, ["one"], template)
+    with pytest.raises(InstallError):
+        install(home, ["one"])
+    table.add("one", ["old==1.0"], unbound=("old",))
+    assert value_of(install(home, ["one"]), "old.VALUE", "old") == "9"
 
 
 @pytest.mark.parametrize(
