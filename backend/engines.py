@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a stage needs of the worker's environment, as far as that can be told without it.
 
-A stage that a ComfyUI server does, or whose model is not here, needs none of the group `ml`: in the
+A stage that a ComfyUI server does, or whose model is not here, needs no group for models: in the
 latter case it says how to get the model before anything large is installed. Dense stereo takes the
 group `cuda` where there is a driver, and does without when it cannot be had.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .groups import COLMAP_CUDA_GROUP, CUDA_GROUP, MODELS_GROUP
+from .groups import COLMAP_CUDA_GROUP, CUDA_GROUP, DEPTH_GROUP, MODELS_GROUP, PROPAINTER_GROUP
 from .models import ModelState, ModelStore
 from .nvidia import has_driver
 from .stages import Stage
@@ -25,12 +25,24 @@ PROMPT_MODELS = ("sam3", "sam2-large", "sam2-base", "sam2-tiny")
 """What can track prompts, the best on a GPU first."""
 MATTE_MODELS = ("videomama", "svd-vae")
 """What refines mattes; both are needed."""
+DEPTH_MODELS = ("da3-base", "da3-small", "da3-metric", "da3-mono", "da3-large", "da3-giant")
+"""What can estimate depth, the best on a GPU first; those that allow no paid work are last."""
+INPAINT_MODEL = "propainter"
+_MODEL_GROUPS = {
+    "depth": (MODELS_GROUP, DEPTH_GROUP),
+    "cleanplate": (MODELS_GROUP, PROPAINTER_GROUP),
+}
+"""What stages need when they run models, if more than the usual group."""
+_ONE_OF = {"interactive": PROMPT_MODELS, "depth": DEPTH_MODELS}
+"""Models of which a stage runs one, asked for by name or not."""
 
 
 def groups_of(stage: Stage, options: Mapping[str, Any], store: ModelStore) -> tuple[str, ...]:
     """The environment groups that a stage cannot do without; `options` are those that differ from
     the usual ones, by name."""
-    extra = [MODELS_GROUP] if runs_models(stage.name, options, store) else []
+    extra = list[str]()
+    if runs_models(stage.name, options, store):
+        extra.extend(_MODEL_GROUPS.get(stage.name, (MODELS_GROUP,)))
     if stage.name == "dense" and options.get("engine") == CUDA:
         extra.append(CUDA_GROUP)
     return (*stage.groups, *extra)
@@ -64,7 +76,15 @@ def _choices(stage: str, options: Mapping[str, Any]) -> tuple[tuple[str, ...], .
     """The models of a stage: any of these sets does."""
     if stage == "roto":
         return ((TEXT_MODEL,),)
-    if stage == "interactive":
+    if stage in _ONE_OF:
         asked = options.get("model", AUTO)
-        return tuple((name,) for name in (PROMPT_MODELS if asked == AUTO else (asked,)))
+        return tuple((name,) for name in (_ONE_OF[stage] if asked == AUTO else (asked,)))
+    if stage == "cleanplate":
+        return ((INPAINT_MODEL,),) if _may_inpaint(options) else ()
     return (MATTE_MODELS,) if stage == "mama" else ()
+
+
+def _may_inpaint(options: Mapping[str, Any]) -> bool:
+    """Whether a clean plate takes something of a model that makes it up, if there is one."""
+    unseen = options.get("unseen", AUTO)
+    return options.get("method") == INPAINT_MODEL or unseen in (AUTO, INPAINT_MODEL)

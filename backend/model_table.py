@@ -46,6 +46,15 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A zip at an address of its own, and the one file in it: its name, and its SHA-1."""
+
+    address: str
+    file: str
+    sha1: str
+
+
+@dataclass(frozen=True)
 class Model:
     """One entry of the table.
 
@@ -53,8 +62,9 @@ class Model:
     `patterns` are the files to download; `inside` is the folder of the repository with the weights,
     and `needs` are the files in there without which it cannot be used. `files` are those that are
     known byte by byte. `size` is about how many bytes are downloaded; `gpu_memory` what the weights
-    alone take of a GPU in half precision, frames come on top. `gated`: the server wants to know who
-    asks, by the artist's own token.
+    alone take of a GPU in the precision that they are used in, frames come on top. `gated`: the
+    server wants to know who asks, by the artist's own token. `archives` are what is downloaded of a
+    model that no Hub has; its `repository` is where they were published, at the tag `revision`.
     """
 
     name: str
@@ -70,6 +80,7 @@ class Model:
     files: tuple[ModelFile, ...] = ()
     inside: str = ""
     gated: bool = False
+    archives: tuple[Archive, ...] = ()
 
 
 _SAM_LICENCE = Licence(
@@ -82,13 +93,25 @@ _APACHE = Licence(
     "Apache License 2.0",
     "https://www.apache.org/licenses/LICENSE-2.0",
     Commercial.YES,
-    "No limits on the masks that it makes.",
+    "No limits on what is made with it.",
 )
 _STABILITY = Licence(
     "Stability AI Community License",
     "https://stability.ai/community-license-agreement",
     Commercial.LIMITED,
     "Paid work only below the yearly revenue that it names; above, Stability AI wants a contract.",
+)
+_NONCOMMERCIAL = Licence(
+    "CC BY-NC 4.0",
+    "https://creativecommons.org/licenses/by-nc/4.0/",
+    Commercial.NO,
+    "Name its authors where you show what was made with it.",
+)
+_S_LAB = Licence(
+    "S-Lab License 1.0",
+    "https://github.com/sczhou/ProPainter/blob/main/LICENSE",
+    Commercial.NO,
+    "For paid work its authors want to be asked.",
 )
 _SAM2_PATTERNS = ("config.json", "*processor_config.json", "model.safetensors", "LICENSE*")
 
@@ -111,6 +134,46 @@ def _sam2(name: str, title: str, purpose: str, size: str, revision: str, sha256:
 
 
 _SAM2_BYTES = {"sam2-tiny": 155_908_064, "sam2-base": 323_476_296, "sam2-large": 897_897_416}
+
+_DA3_PATTERNS = ("config.json", "model.safetensors", "LICENSE*")
+
+
+def _da3(
+    name: str,
+    title: str,
+    purpose: str,
+    repository: str,
+    size: int,
+    *,
+    revision: str,
+    sha256: str = "",
+    licence: Licence = _APACHE,
+) -> Model:
+    """One of Depth Anything 3, whose backbone computes in half precision from whole weights.
+    `size` is that of the weights, about so where their hash is not known."""
+    known = (ModelFile("model.safetensors", size, sha256),) if sha256 else ()
+    return Model(
+        name=name,
+        title=title,
+        purpose=purpose,
+        repository=f"depth-anything/{repository}",
+        licence=licence,
+        patterns=_DA3_PATTERNS,
+        needs=("config.json", "model.safetensors"),
+        size=size,
+        gpu_memory=size,
+        revision=revision,
+        files=known,
+    )
+
+
+_RELEASE = "https://github.com/osmr/imgclsmob/releases/download"
+
+
+def _archive(tag: str, name: str, sha1: str) -> Archive:
+    file = f"{name}-0000-{sha1[:8]}.pth"
+    return Archive(f"{_RELEASE}/{tag}/{file}.zip", file, sha1)
+
 
 MODELS: dict[str, Model] = {
     model.name: model
@@ -197,6 +260,77 @@ MODELS: dict[str, Model] = {
                 ),
             ),
             inside="vae",
+        ),
+        _da3(
+            "da3-small",
+            "Depth Anything 3 Small",
+            "Estimates depth, without a GPU too",
+            "DA3-SMALL",
+            137_248_940,
+            revision="e08cab65ca0ec38e7826075418411ab90cab4da3",
+            sha256="364492e38a3a06d221ac75da7f6621ada3f2361cd24fde11ba79091e9f40efcf",
+        ),
+        _da3(
+            "da3-base",
+            "Depth Anything 3 Base",
+            "Estimates depth of frames that see each other",
+            "DA3-BASE",
+            541_518_028,
+            revision="f4a6c9b3c95e41c82048423d3493a81ec3fa810e",
+            sha256="e01067dc1659613083d9145a9a2547ccdbe6ccbbf83c4fe7b3e8a4e2bdae78b5",
+        ),
+        _da3(
+            "da3-metric",
+            "Depth Anything 3 Metric",
+            "Estimates depth in meters, each frame by itself",
+            "DA3METRIC-LARGE",
+            1_336_734_448,
+            revision="4010e39f3634a45bc60553321fb49fb760bd594e",
+            sha256="bbea5b0b3ee389849cffa7ddae89de064a90abd2b055fc5aa99aac68db324776",
+        ),
+        _da3(
+            "da3-mono",
+            "Depth Anything 3 Mono",
+            "Estimates depth with the finest edges, each frame by itself",
+            "DA3MONO-LARGE",
+            1_337 * _MB,
+            revision="f465978e618db8cc79c83b8bbf24964857db1875",
+        ),
+        _da3(
+            "da3-large",
+            "Depth Anything 3 Large",
+            "Estimates depth of frames that see each other, better than Base",
+            "DA3-LARGE-1.1",
+            1_643_843_860,
+            revision="0e109ae307c5982f319a67cf6f9f99ccdc0ec97c",
+            sha256="739905c423cf0d6ccaf9e61a8401d82ba1ac32d7f4d3ee6dca8f92b377633f64",
+            licence=_NONCOMMERCIAL,
+        ),
+        _da3(
+            "da3-giant",
+            "Depth Anything 3 Giant",
+            "Estimates depth of frames that see each other, the best",
+            "DA3-GIANT-1.1",
+            5_400 * _MB,
+            revision="72ee9f89ce4e50d704e9d55ee9c646ec8dc25a19",
+            licence=_NONCOMMERCIAL,
+        ),
+        Model(
+            name="propainter",
+            title="ProPainter",
+            purpose="Makes up the background of a clean plate that no frame shows",
+            repository="osmr/imgclsmob",
+            licence=_S_LAB,
+            patterns=(),
+            needs=("raft_things-*.pth", "propainter_rfc-*.pth", "propainter-*.pth"),
+            size=200 * _MB,
+            gpu_memory=199 * _MB,
+            revision="v0.0.570",
+            archives=(
+                _archive("v0.0.570", "raft_things", "d74fed4b7511a95ca9713b69ff19a132210a1016"),
+                _archive("v0.0.570", "propainter_rfc", "a865ddc0281f27ff0814939a8c0101e936678312"),
+                _archive("v0.0.570", "propainter", "5f3cc1e7083fb5c49a7e5c574a06d41c763550a5"),
+            ),
         ),
     )
 }

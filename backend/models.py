@@ -126,7 +126,7 @@ class ModelStore:
         return ModelState.PARTIAL if begun else ModelState.MISSING
 
     def folder(self, name: str) -> Path:
-        """The folder with config.json and the weights, as `from_pretrained` takes it.
+        """The folder with the weights and, where they have one, their config.json.
 
         Raises ModelError with a sentence on how to get it when it is not ready.
         """
@@ -279,9 +279,14 @@ class ModelStore:
 
         Raises UsageError, OutputError.
         """
+        model = model_named(name)
         if repository and not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", repository):
             raise UsageError(f"'{repository}' is no repository: write owner/name.")
-        self._set("repositories", model_named(name).name, repository)
+        if repository and model.archives:
+            raise UsageError(
+                f"{model.title} is in no repository of a Hub: name a folder of your own."
+            )
+        self._set("repositories", model.name, repository)
 
     def use_server(self, endpoint: str | None = None, token: str | None = None) -> None:
         """Sets what is not None; "" is the usual server, and no token.
@@ -354,7 +359,7 @@ def lacking(root: Path, model: Model) -> tuple[str, ...]:
 
 def _not_the_model(folder: Path, model: Model, missing: Sequence[str]) -> str:
     own = next(iter([*folder.glob("*.pt"), *folder.glob("*.pth"), *folder.glob("*.ckpt")]), None)
-    if own is not None:
+    if own is not None and not model.archives:
         return (
             f"{folder} holds {own.name}, which is of another format. Choose a folder with "
             f"{' and '.join(model.needs)}, as in {model.repository}."

@@ -6,7 +6,8 @@
 
 A download that was cut or canceled goes on where it was. Files are asked for one by one, so that a
 cancel is heeded at once. The server's own list says which files there are, how big they are and
-which hash they have; where the table knows more, the server has to agree.
+which hash they have; where the table knows more, the server has to agree. Zips at addresses of
+their own have no list: the table names the file in each, and its hash.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 from urllib.parse import urlparse
 
 # Read once, when the package is imported: plain HTTP, which every mirror can do, and no bars. The
@@ -39,12 +43,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from ..errors import ModelError, OutputError, Remedy, explain_os_error
 from ..installation import InstallReport
 from ..locations import locks_folder
-from ..model_table import HUB, Model, ModelFile, model_named, size_text
+from ..model_table import HUB, Archive, Model, ModelFile, model_named, size_text
 from ..models import RECORD, ModelState, ModelStore, Record, hash_of
 from ..processes import FileLock
 
@@ -55,6 +59,9 @@ _SPARE = 200 * _MB
 _LONG = 500 * _MB
 """Bytes that take a while to check."""
 _BEGUN = ".download"
+_PIECE = 1 << 20
+_GROWN = 10
+"""How much larger than its zip a file may be, at most: weights shrink little."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def get_model(store: ModelStore, name: str, report: InstallReport) -> None:
     lock = FileLock(locks_folder(store.home) / f"model-{model.name}.lock")
     waiting = lock.take_turns("Waiting for another download of this model", report)
     with waiting, _explained(store, model):
-        _Download(store, model, report).run()
+        (_Archives if model.archives else _Download)(store, model, report).run()
 
 
 class _Download:
@@ -103,7 +110,7 @@ class _Download:
         self._place = store.place(model.name)
         self._begun = self._place / _BEGUN
         self._repository, self._revision = store.source(model.name)
-        self._endpoint, self._token = _server(store)
+        self._endpoint, self._token = _server(store, model)
         self._done = 0
         self._total = 0
 
@@ -160,8 +167,7 @@ class _Download:
 
     def _check_space(self, listed: Sequence[_Remote]) -> None:
         """Raises ModelError when the disk cannot take what is still to come."""
-        there = sum(_size(self._place / file.path, self._begun / file.part) for file in listed)
-        free, needed = shutil.disk_usage(self._place).free, self._total - there
+        free, needed = shutil.disk_usage(self._place).free, self._to_come(listed)
         if free < needed + _SPARE:
             raise ModelError(
                 f"{self._model.title} needs {size_text(needed + _SPARE)} of disk space and "
@@ -169,6 +175,11 @@ class _Download:
                 "Folder in the preferences.",
                 Remedy.GET_MODEL,
             )
+
+    def _to_come(self, listed: Sequence[_Remote]) -> int:
+        """Bytes that the disk is still to take."""
+        there = sum(_size(self._place / file.path, self._begun / file.part) for file in listed)
+        return self._total - there
 
     def _get(self, file: _Remote, revision: str) -> ModelFile:
         """Fetches one file unless the right one is there. Raises ModelError."""
@@ -183,19 +194,21 @@ class _Download:
         sha256 = self._check(file, target)
         if not sha256:
             target.unlink()
-            raise _failed(
-                f"{file.path} of {self._model.title} arrived damaged. Get the model again; if that "
-                "stays so, another program on the way (a proxy or a virus scanner) changes it."
-            )
+            raise _damaged(self._model, file.path)
         return ModelFile(file.path, file.size, sha256)
 
     def _fetch(self, file: _Remote, revision: str, target: Path) -> None:
-        part = self._begun / file.part
         url = hf_hub_url(self._repository, file.path, revision=revision, endpoint=self._endpoint)
         metadata = get_hf_file_metadata(url, token=self._token, endpoint=self._endpoint)
         # A content server elsewhere knows the address it was given, and must not see the token.
         same = urlparse(metadata.location).netloc == urlparse(self._endpoint).netloc
-        headers = build_hf_headers(token=self._token if same else False)
+        part = self._receive(file, metadata.location, self._token if same else False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part, target)
+
+    def _receive(self, file: _Remote, address: str, token: str | bool | None) -> Path:
+        """The file with what an address has, going on behind what is there of it."""
+        part = self._begun / file.part
         with open(part, "ab") as output:
             there = output.tell()
             if there > file.size:
@@ -203,14 +216,13 @@ class _Download:
             self._count(there)
             counted: Any = _Counted(output, self._count)
             http_get(
-                metadata.location,
+                address,
                 counted,
                 resume_size=there,
-                headers=headers,
+                headers=build_hf_headers(token=token),
                 expected_size=file.size,
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part, target)
+        return part
 
     def _count(self, count: int) -> None:
         self._done += count
@@ -231,6 +243,58 @@ class _Download:
         for file in self._place.rglob("*"):
             if file.is_file() and file not in kept:
                 file.unlink()
+
+
+class _Archives(_Download):
+    """The same for zips at addresses of their own: what is listed are the files in them, with the
+    sizes of the zips."""
+
+    def _list(self) -> tuple[str, list[_Remote]]:
+        return self._revision, [
+            _Remote(archive.file, _length(archive.address), "", archive.sha1)
+            for archive in self._model.archives
+        ]
+
+    def _to_come(self, listed: Sequence[_Remote]) -> int:
+        """Each zip, and about as much again for the file in it."""
+        absent = [file for file in listed if not (self._place / file.path).is_file()]
+        arrived = sum(_size(self._begun / file.part) for file in absent)
+        return 2 * sum(file.size for file in absent) - arrived
+
+    def _get(self, file: _Remote, _revision: str) -> ModelFile:
+        archive = next(one for one in self._model.archives if one.file == file.path)
+        target = self._place / file.path
+        if target.is_file() and _sha1(target) == archive.sha1:
+            self._count(file.size)
+        else:
+            zipped = self._receive(file, archive.address, False)
+            self._unzip(zipped, archive, target)
+            zipped.unlink()
+        size, sha256 = target.stat().st_size, hash_of(target, lambda _count: self._report.check())
+        return ModelFile(file.path, size, sha256)
+
+    def _unzip(self, zipped: Path, archive: Archive, target: Path) -> None:
+        """Takes the one file out, under the table's name for it whatever else is in there.
+
+        Raises ModelError, and forgets the zip, when that is not the file that it should be.
+        """
+        unpacked, most = self._begun / "unpacked", _GROWN * zipped.stat().st_size
+        try:
+            with zipfile.ZipFile(zipped) as found, found.open(archive.file) as data:
+                self._copy(_pieces(data, most), unpacked)
+        except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, EOFError):
+            unpacked.write_bytes(b"")
+        if _sha1(unpacked) != archive.sha1:
+            unpacked.unlink()
+            zipped.unlink()
+            raise _damaged(self._model, archive.file)
+        os.replace(unpacked, target)
+
+    def _copy(self, pieces: Iterator[bytes], target: Path) -> None:
+        with open(target, "wb") as output:
+            for piece in pieces:
+                output.write(piece)
+                self._report.check()
 
 
 class _Counted:
@@ -258,14 +322,39 @@ class _Counted:
         return self._file.truncate(size)
 
 
-def _server(store: ModelStore) -> tuple[str, str | bool | None]:
+def _server(store: ModelStore, model: Model) -> tuple[str, str | bool | None]:
     """The server and how it is told who asks.
 
     None is the login that the artist has with the Hub's own program, which no mirror may see.
     """
+    for archive in model.archives:
+        where = urlparse(archive.address)
+        return f"{where.scheme}://{where.netloc}", False
     settings = store.settings()
     endpoint = settings.endpoint or HUB
     return endpoint, settings.token or (None if endpoint == HUB else False)
+
+
+def _length(address: str) -> int:
+    """Bytes of what an address has. Asks for a single one of them: servers that sign what they
+    redirect to answer nothing but that kind of request."""
+    headers = build_hf_headers(token=False, headers={"Range": "bytes=0-0"})
+    with get_session().stream("GET", address, headers=headers, follow_redirects=True) as answer:
+        hf_raise_for_status(answer)
+        ranged = re.fullmatch(r"bytes 0-0/(\d+)", answer.headers.get("Content-Range", ""))
+        return int(ranged[1] if ranged else answer.headers.get("Content-Length", 0))
+
+
+def _pieces(data: IO[bytes], most: int) -> Iterator[bytes]:
+    """What is read, up to so many bytes."""
+    while most > 0 and (piece := data.read(_PIECE)):
+        yield piece
+        most -= len(piece)
+
+
+def _sha1(file: Path) -> str:
+    with open(file, "rb") as data:
+        return hashlib.file_digest(data, "sha1").hexdigest()
 
 
 def _remote(entry: Any) -> _Remote:
@@ -289,7 +378,7 @@ def _explained(store: ModelStore, model: Model) -> Iterator[None]:
     """Puts what the network and the disk do into one sentence each."""
     token = bool(store.settings().token)
     repository, revision = store.source(model.name)
-    server, _token = _server(store)
+    server, _token = _server(store, model)
     try:
         yield
     except GatedRepoError as error:
@@ -312,6 +401,13 @@ def _explained(store: ModelStore, model: Model) -> Iterator[None]:
         if not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
             raise
         raise _failed(_unreachable(model, server)) from error
+
+
+def _damaged(model: Model, path: str) -> ModelError:
+    return _failed(
+        f"{path} of {model.title} arrived damaged. Get the model again; if that stays so, another "
+        "program on the way (a proxy or a virus scanner) changes it."
+    )
 
 
 def _unreachable(model: Model, server: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from backend.engines import PROMPT_MODELS, groups_of
+from backend.engines import DEPTH_MODELS, PROMPT_MODELS, groups_of
 from backend.errors import ModelError
 from backend.jobs import Request, StageRequest
 from backend.locations import HOME_VARIABLE
 from backend.models import ModelStore
 from backend.nvidia import has_driver
-from backend.stages import STAGES, InteractiveOptions
+from backend.stages import STAGES, DepthOptions, InteractiveOptions
 from backend.worker.engines.choice import prompt_model
 from backend.worker.stages.mama import load_engine
 from tests.backend.test_models import downloaded
@@ -46,6 +46,29 @@ def test_the_model_that_is_asked_for_counts_alone(store):
     downloaded(store, "sam2-tiny")
     assert groups("interactive", store, model="sam2-tiny") == ("core", "ml")
     assert groups("interactive", store, model="sam2-large") == ("core",)
+    downloaded(store, "da3-small")
+    assert groups("depth", store, model="da3-small") == ("core", "ml", "depth")
+    assert groups("depth", store, model="da3-large") == ("core",)
+
+
+@pytest.mark.parametrize("name", DEPTH_MODELS)
+def test_any_depth_model_does(store, name):
+    assert groups("depth", store) == ("core",)
+    downloaded(store, name)
+    assert groups("depth", store) == ("core", "ml", "depth")
+    assert groups("depth", store, engine="comfyui") == ("core",)
+
+
+def test_a_clean_plate_needs_propainter_where_it_may_be_used(store):
+    alone, more = ("core", "dense"), ("core", "dense", "ml", "propainter")
+    assert groups("cleanplate", store, method="propainter") == alone
+    downloaded(store, "propainter")
+    assert groups("cleanplate", store) == more
+    assert groups("cleanplate", store, unseen="propainter") == more
+    assert groups("cleanplate", store, unseen="around") == alone
+    assert groups("cleanplate", store, unseen="alpha") == alone
+    assert groups("cleanplate", store, unseen="alpha", method="propainter") == more
+    assert groups("cleanplate", store, method="propainter", engine="comfyui") == alone
 
 
 def test_mattes_need_both_of_their_models(store):
@@ -101,8 +124,11 @@ def test_the_only_model_that_is_here_tracks(store):
     assert prompt_model("auto", store) == "sam2-base"
 
 
-def test_each_model_that_can_track_can_be_asked_for():
-    (field,) = [each for each in InteractiveOptions.__dataclass_fields__.values()
+@pytest.mark.parametrize(
+    ("options", "models"), [(InteractiveOptions, PROMPT_MODELS), (DepthOptions, DEPTH_MODELS)]
+)
+def test_each_model_of_a_stage_can_be_asked_for(options, models):
+    (field,) = [each for each in options.__dataclass_fields__.values()
                 if each.name == "model"]  # fmt: skip
     values = {choice.value for choice in field.metadata["choices"]}
-    assert values == {"auto", *PROMPT_MODELS}
+    assert values == {"auto", *models}

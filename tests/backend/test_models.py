@@ -54,11 +54,17 @@ def test_every_entry_says_what_an_artist_needs_to_know(name: str) -> None:
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.repository)
     assert model.licence.address.startswith("https://")
     assert model.licence.limits.endswith(".")
-    assert re.fullmatch(r"([0-9a-f]{40})?", model.revision)
+    assert re.fullmatch(r"([0-9a-f]{40})?", model.revision) or model.archives
     for file in model.files:
         assert re.fullmatch(r"([0-9a-f]{64})?", file.sha256)
         assert file.size <= model.size <= file.size + 50e6 or not file.size
     assert not any(pattern.endswith((".pt", ".bin", ".ckpt")) for pattern in model.patterns)
+    for archive in model.archives:
+        assert archive.address.startswith("https://")
+        assert archive.address.endswith(f"/{archive.file}.zip")
+        assert re.fullmatch(r"[0-9a-f]{40}", archive.sha1)
+        assert archive.sha1[:8] in archive.file
+    assert bool(model.patterns) is not bool(model.archives)
 
 
 def test_a_model_that_is_not_there_is_told_with_what_to_do(store: ModelStore) -> None:
@@ -75,11 +81,10 @@ def test_what_was_downloaded_is_ready_as_long_as_it_is_whole(store: ModelStore, 
     place = downloaded(store, name)
     assert store.state(name) is ModelState.READY
     assert store.folder(name) == place / MODELS[name].inside
-    assert (store.folder(name) / "config.json").is_file()
-    config = store.folder(name) / "config.json"
-    config.write_bytes(b"{")
+    file = store.folder(name) / MODELS[name].needs[0].replace("*", "")
+    file.write_bytes(b"{")
     assert store.state(name) is ModelState.PARTIAL
-    config.unlink()
+    file.unlink()
     assert store.state(name) is ModelState.PARTIAL
 
 
@@ -121,6 +126,14 @@ def test_a_folder_without_the_model_is_refused(store: ModelStore, tmp_path: Path
     with pytest.raises(ModelError, match=r"holds sam3\.pt, which is of another format"):
         store.choose("sam3", tmp_path)
     assert store.chosen("sam3") is None
+
+
+def test_weights_that_no_hub_has_have_no_mirror(store: ModelStore, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="ProPainter is in no repository of a Hub"):
+        store.use_repository("propainter", "someone/mirror")
+    put(tmp_path, "raft_things-0.pth")
+    with pytest.raises(ModelError, match=r"is not ProPainter: it lacks propainter_rfc-\*\.pth"):
+        store.choose("propainter", tmp_path)
 
 
 def test_a_chosen_folder_that_goes_is_told(store: ModelStore, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 """A stand-in for the Hub on this machine: lists, redirects, ranges, gates, and cut connections.
 
 It answers as the Hub does, as far as huggingface_hub asks: the list of a repository with hashes,
-then each file by a redirect to another server, which the access token must not reach.
+then each file by a redirect to another server, which the access token must not reach. Below
+/releases/ each file is at a plain address, which redirects too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Hub:
 
 
 def is_big(name: str) -> bool:
-    return name.endswith(".safetensors")
+    return name.endswith((".safetensors", ".zip"))
 
 
 def git_hash(data: bytes) -> str:
@@ -90,6 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._content(path.removeprefix("/content/"), token)
         if self.hub.status:
             return self._send(self.hub.status)
+        if path.startswith("/releases/"):
+            where = f"{self.hub.content_address}/content/{path.removeprefix('/releases/')}"
+            return self._send(302, Location=where)
         if token not in ("", TOKEN):
             why = "Invalid credentials in Authorization header"
             return self._send(401, **{"X-Error-Message": why})
@@ -126,12 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.hub.files[name]
         if name in self.hub.spoiled:
             data = bytes(len(data))
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted else 0
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start, whole = int(wanted[1]) if wanted else 0, len(data)
+        data = data[: int(wanted[2]) + 1] if wanted and wanted[2] else data
         self.send_response(206 if wanted else 200)
         self.send_header("Content-Length", str(len(data) - start))
         if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{whole}")
         self.end_headers()
         if self.command == "HEAD":
             return
