@@ -11,6 +11,7 @@ import functools
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,25 @@ def load_pretrained(cls: Any, folder: Path, **how: Any) -> Any:
             **how,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise _refused(folder, (str(error).splitlines() or [repr(error)])[0]) from error
+        raise refused(folder, (str(error).splitlines() or [repr(error)])[0]) from error
     _refuse_misfits(folder, found)
     return model.eval()
+
+
+def fill(network: Any, values: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Gives a network the weights that were read from `folder`.
+
+    Raises ModelError when a weight is missing, has another shape, or is none of the network's.
+    """
+    own = network.state_dict()
+    shared = own.keys() & values.keys()
+    found = {
+        "missing_keys": own.keys() - values.keys(),
+        "unexpected_keys": values.keys() - own.keys(),
+        "mismatched_keys": {key for key in shared if own[key].shape != values[key].shape},
+    }
+    _refuse_misfits(folder, found)
+    network.load_state_dict(values)
 
 
 def _files(folder: Path) -> dict[str, Any]:
@@ -144,14 +161,15 @@ def _files(folder: Path) -> dict[str, Any]:
     return {"variant": VARIANT} if half.is_file() and not plain.is_file() else {}
 
 
-def _refuse_misfits(folder: Path, found: dict[str, Any]) -> None:
+def _refuse_misfits(folder: Path, found: Mapping[str, Any]) -> None:
     for kind in ("missing", "unexpected", "mismatched"):
         keys = sorted(map(str, found.get(f"{kind}_keys") or ()))
         if keys:
-            raise _refused(folder, f"{len(keys)} {kind} weights, such as {keys[0]}")
+            raise refused(folder, f"{len(keys)} {kind} weights, such as {keys[0]}")
 
 
-def _refused(folder: Path, why: str) -> ModelError:
+def refused(folder: Path, why: str) -> ModelError:
+    """The error for weights that are not what they should be."""
     return ModelError(
         f"The weights in {folder} are not those of this model ({why}). Get the model again, or "
         "choose another folder.",

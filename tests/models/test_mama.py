@@ -18,7 +18,8 @@ from backend.mask_folders import Edit
 from backend.models import ModelStore
 from backend.shot import Shot
 from backend.worker.engines.chunks import Chunks, refined
-from backend.worker.engines.matting import Fit, OutOfRoomError, Seen
+from backend.worker.engines.matting import Fit, Seen
+from backend.worker.engines.room import OutOfRoomError
 from backend.worker.matte_detail import at_plate_size
 from tests.backend.mask_shots import SIZE, levels, read_masks, write_masks
 

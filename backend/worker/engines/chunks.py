@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ...errors import MaskError
-from .matting import Alpha, OutOfRoomError
+from .matting import Alpha
+from .room import OutOfRoomError
 
 Work = Callable[[Sequence[int]], Sequence[Alpha]]
 """Refines frames that follow each other. Raises OutOfRoomError."""

@@ -39,17 +39,19 @@ class Frame:
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """Depth of one frame at the model's size: (h, w), along the camera's view, 0 where the model
-    sees sky or nothing. `confidence` (h, w) 0 to 1, None where the model tells none."""
+    sees sky or nothing. `confidence` (h, w) 0 to 1, None where the model tells none. `posed`: depth
+    has the scale of the poses, which were given and tell one."""
 
     depth: Floats
     confidence: Floats | None = None
+    posed: bool = False
 
 
 class DepthEngine(Protocol):
     """`together`: frames of one call see each other, so that their depths agree up to one scale;
     else each is estimated by itself. `takes_poses`: poses of all frames of a call make the depths
-    theirs in scale. `meters`: depth is in meters where the focal length is known from a pose, and
-    about so otherwise."""
+    theirs in scale, where the camera travels between them. `meters`: depth is in meters where the
+    focal length is known from a pose, and about so otherwise."""
 
     name: str
     model: str
@@ -62,4 +64,4 @@ class DepthEngine(Protocol):
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         """One for each frame. Raises PlateError for a frame that cannot be read, ComfyError,
-        OutOfRoomError (engines.chunks) when the GPU's memory does not do for so many."""
+        OutOfRoomError (room.py) when the GPU's memory does not do for so many."""

@@ -15,10 +15,6 @@ Alpha = NDArray[np.float32]
 """(h, w) at the engine's size: the share of each pixel that the thing covers, 0 to 1."""
 
 
-class OutOfRoomError(Exception):
-    """The device has not enough memory for so many frames; what they took is free again."""
-
-
 @dataclass(frozen=True)
 class Fit:
     """How a plate fits into the size that a model works at; its aspect is kept.
@@ -76,4 +72,4 @@ class MatteEngine(Protocol):
 
     def refine(self, frames: Sequence[Seen]) -> list[Alpha]:
         """The matte of each frame, in the fit's `size`. The same frame has the same noise in every
-        call. Raises OutOfRoomError; the model stays loaded then."""
+        call. Raises OutOfRoomError (room.py); the model stays loaded then."""

@@ -20,7 +20,8 @@ from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionM
 
 from ..weights import device as best_device
 from ..weights import load_pretrained
-from .matting import Alpha, Fit, OutOfRoomError, Seen
+from .matting import Alpha, Fit, Seen
+from .memory import free_memory, infer, release
 
 PIXELS = 1024 * 576
 """What it was trained at."""
@@ -101,15 +102,7 @@ class VideoMama:
 
     def refine(self, frames: Sequence[Seen]) -> list[Alpha]:
         """See MatteEngine."""
-        try:
-            with torch.inference_mode():
-                return self._refined(frames)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        # The error held what the failed step had made: only here it is gone.
-        self._make_room()
-        raise OutOfRoomError
+        return infer(lambda: self._refined(frames), self._make_room)
 
     def _refined(self, frames: Sequence[Seen]) -> list[Alpha]:
         with self._placed(self._vae):
@@ -164,14 +157,14 @@ class VideoMama:
         finally:
             if self._plan.in_turn:
                 network.to("cpu")
-                _release(self._device)
+                release(self._device)
 
     def _make_room(self) -> None:
         if self._device.type != "cpu":
             self._plan = self._plan.smaller()
             self._unet.to("cpu")
             self._vae.to("cpu")
-        _release(self._device)
+        release(self._device)
 
 
 def _precision(device: torch.device) -> torch.dtype:
@@ -190,27 +183,3 @@ def plan_for(free: int | None, pixels: int) -> Plan:
         return _WITHOUT_GPU
     gib = free / _GIB * PIXELS / max(pixels, PIXELS)
     return next(plan for plan in PLANS if gib >= plan.free)
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Free bytes of a GPU; None where there is none."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type == "mps":
-        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return None
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an error of its own; Apple's GPUs and processors have words."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return any(words in str(error) for words in ("out of memory", "can't allocate memory"))
-
-
-def _release(device: torch.device) -> None:
-    """Gives the memory that torch keeps back to the device."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()

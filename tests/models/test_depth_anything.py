@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Depth by Depth Anything 3: sizes, units, sky, poses, and what the device has no room for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from backend.errors import ModelError, PlateError, Remedy
+from backend.worker.engines import depth_anything
+from backend.worker.engines.depth_anything import VARIANTS, DepthAnything, load_network
+from backend.worker.engines.room import OutOfRoomError
+from backend.worker.frame_files import read_frame
+from backend.worker.image_files import write_png
+
+from .tiny_depth import FOCAL, SIDE, SIZE, make_frames, pose_at, tiny_engine, tiny_network
+
+ANY_VIEW = tuple(name for name, variant in VARIANTS.items() if variant.together)
+
+
+@pytest.fixture(scope="module")
+def small() -> DepthAnything:
+    engine: DepthAnything = tiny_engine("da3-small")
+    return engine
+
+
+def test_frames_are_seen_in_multiples_of_a_patch(small: DepthAnything, tmp_path: Path) -> None:
+    found = small.estimate(make_frames(tmp_path, 2))
+    # 96 x 64 at 70 for the longest side.
+    assert [each.depth.shape for each in found] == [(42, SIDE)] * 2
+    for each in found:
+        assert each.depth.dtype == np.float32
+        assert (each.depth > 0).all()
+        assert each.confidence is not None
+        assert each.confidence.shape == each.depth.shape
+        assert 0 <= each.confidence.min() < each.confidence.max() <= 1
+        assert not each.posed
+
+
+@pytest.mark.parametrize(
+    ("aspect", "plate", "shape"),
+    [
+        (2.0, SIZE, (28, 70)),
+        (0.5, SIZE, (70, 56)),
+        (1.0, (64, 64), (70, 70)),
+        (1.0, (9999, 9), (14, 70)),
+    ],
+)
+def test_pixels_are_made_square(
+    small: DepthAnything, aspect: float, plate: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    engine = DepthAnything("da3-small", small._network, torch.device("cpu"), SIDE, aspect)
+    assert engine._inner(plate)[::-1] == shape
+
+
+def test_a_plate_of_16_bits_is_as_one_of_8(small: DepthAnything, tmp_path: Path) -> None:
+    frames = make_frames(tmp_path, 1, bits=16)
+    (deep,) = small.estimate(frames)
+    pixels = read_frame(frames[0].file)
+    assert pixels is not None
+    assert pixels.dtype == np.uint16
+    write_png(tmp_path / "flat.png", (pixels >> 8).astype(np.uint8))
+    (flat,) = small.estimate([replace(frames[0], file=tmp_path / "flat.png")])
+    np.testing.assert_array_equal(deep.depth, flat.depth)
+
+
+def test_frames_of_a_call_see_each_other(small: DepthAnything, tmp_path: Path) -> None:
+    frames = make_frames(tmp_path, 2)
+    (alone,) = small.estimate(frames[:1])
+    with_other = small.estimate(frames)[0]
+    assert np.abs(alone.depth - with_other.depth).max() > 1e-4
+
+
+@pytest.mark.parametrize("model", ["da3-metric", "da3-mono"])
+def test_others_are_estimated_each_by_itself(model: str, tmp_path: Path) -> None:
+    engine, frames = tiny_engine(model), make_frames(tmp_path, 2)
+    assert not engine.together
+    assert not engine.takes_poses
+    (alone,) = engine.estimate(frames[:1])
+    with_other = engine.estimate(frames)[0]
+    np.testing.assert_allclose(alone.depth, with_other.depth, rtol=1e-4)
+
+
+# Poses
+
+
+def test_depth_has_the_scale_of_the_poses(small: DepthAnything, tmp_path: Path) -> None:
+    """The network of the test knows nothing of depth: its scale is that of the places it tells."""
+    step = np.array([0.4, 0.1, 0.2])
+    near = small.estimate(make_frames(tmp_path, 3, step))
+    far = small.estimate(make_frames(tmp_path, 3, 1000 * step))
+    assert all(each.posed for each in [*near, *far])
+    for one, other in zip(near, far, strict=True):
+        np.testing.assert_allclose(other.depth, 1000 * one.depth, rtol=1e-3)
+        np.testing.assert_allclose(other.confidence, one.confidence, atol=1e-3)
+
+
+def test_the_scale_is_that_between_given_and_answered_places() -> None:
+    """Places that the network would answer with, four times smaller: one of them is astray."""
+    given = np.random.default_rng(2).normal(size=(9, 3))
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    answered = given @ (turn * np.linalg.det(turn)).T / 4 + 7
+    assert depth_anything._scale(given, answered) == pytest.approx(4)
+    answered[4] += 3
+    assert depth_anything._scale(given, answered) == pytest.approx(4)
+    assert depth_anything._scale(given, np.ones_like(given)) is None
+
+
+def test_cameras_reach_the_network_as_it_knows_them(
+    small: DepthAnything, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[Any]()
+
+    def run(_pictures: Any, poses: Any = None, lenses: Any = None) -> Any:
+        seen.append((poses, lenses))
+        return {"depth": torch.ones(1, 3, 2, 2), "extrinsics": torch.eye(4).repeat(1, 3, 1, 1)}
+
+    monkeypatch.setattr(small, "_run", run)
+    frames = make_frames(tmp_path, 3, (0, 0, 5))
+    small.estimate(frames)
+    ((poses, lenses),) = seen
+    # The first camera is the origin, and the middle one of three is one unit from it.
+    np.testing.assert_allclose(poses[:, 2, 3], [0, -1, -2])
+    np.testing.assert_allclose(lenses[0, 0], [FOCAL * 70 / 96, 0, 35])
+    np.testing.assert_allclose(lenses[0, 1], [0, FOCAL * 42 / 64, 21])
+
+
+def test_without_a_way_to_go_by_poses_are_left_out(small: DepthAnything, tmp_path: Path) -> None:
+    plain = small.estimate(make_frames(tmp_path, 2))
+    for frames in (
+        make_frames(tmp_path, 2, (0, 0, 0)),
+        [make_frames(tmp_path, 2, (1, 0, 0))[0], make_frames(tmp_path, 2)[1]],
+    ):
+        for one, other in zip(plain, small.estimate(frames), strict=True):
+            assert not other.posed
+            np.testing.assert_array_equal(one.depth, other.depth)
+    (single,) = small.estimate(make_frames(tmp_path, 1, (1, 0, 0)))
+    assert not single.posed
+
+
+# Meters, and the sky
+
+
+def test_meters_grow_with_the_focal_length(tmp_path: Path) -> None:
+    engine = tiny_engine("da3-metric")
+    assert engine.meters
+    (frame,) = make_frames(tmp_path, 1)
+    depths = [
+        engine.estimate([replace(frame, pose=pose)])[0].depth
+        for pose in (None, pose_at(np.zeros(3)), pose_at(np.zeros(3), 2 * FOCAL))
+    ]
+    raw = engine._seen(depth_anything._prepared(np.zeros((64, 96, 3), np.uint8), (70, 42))[None])
+    assert raw[0].confidence is None
+    np.testing.assert_allclose(depths[2], 2 * depths[1], rtol=1e-6)
+    # Seen at 70 / 96 and 42 / 64 of the plate's size; a usual lens is as long as the frame is wide.
+    seen = FOCAL * (70 / 96 + 42 / 64) / 2
+    np.testing.assert_allclose(depths[0], depths[1] * 70 / seen, rtol=1e-5)
+
+
+def test_the_sky_has_no_depth(tmp_path: Path) -> None:
+    """The right half, as far as the network's head for it is concerned."""
+    engine = tiny_engine("da3-mono")
+    head = engine._network.head
+
+    def half_sky(_module: Any, _arguments: Any, output: Any) -> Any:
+        output["sky"][..., : SIDE // 2], output["sky"][..., SIDE // 2 :] = 0.1, 0.9
+        return output
+
+    head.register_forward_hook(half_sky)
+    (found,) = engine.estimate(make_frames(tmp_path, 1))
+    assert (found.depth[:, : SIDE // 2] > 0).all()
+    assert (found.depth[:, SIDE // 2 :] == 0).all()
+
+
+# The device
+
+
+def test_out_of_memory_is_out_of_room(tmp_path: Path) -> None:
+    engine, frames = tiny_engine("da3-small"), make_frames(tmp_path, 2)
+    right = engine.estimate(frames)
+
+    def full(_module: Any, _arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    hook = engine._network.head.register_forward_pre_hook(full)
+    with pytest.raises(OutOfRoomError):
+        engine.estimate(frames)
+    hook.remove()
+    np.testing.assert_array_equal(engine.estimate(frames)[1].depth, right[1].depth)
+
+
+def test_more_memory_has_room_for_more_frames(
+    small: DepthAnything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = DepthAnything("da3-small", small._network, torch.device("cpu"), 504)
+    rooms = []
+    for free in (None, 0, 2 << 30, 8 << 30, 80 << 30):
+        monkeypatch.setattr(depth_anything, "free_memory", lambda _device, free=free: free)
+        rooms.append(engine.room((1920, 1080)))
+    assert rooms[:2] == [24, 1]
+    assert 1 < rooms[2] < rooms[3] <= rooms[4] == 120
+    monkeypatch.setattr(depth_anything, "free_memory", lambda _device: 2 << 30)
+    finer = DepthAnything("da3-small", small._network, torch.device("cpu"), 1008)
+    assert finer.room((1920, 1080)) < rooms[2]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+@pytest.mark.parametrize("model", ["da3-small", "da3-metric"])
+def test_a_gpu_finds_the_same(model: str, tmp_path: Path) -> None:
+    frames = make_frames(tmp_path, 3, (0.3, 0, 0.1))
+    expected = tiny_engine(model).estimate(frames)
+    engine = tiny_engine(model, device="cuda")
+    for one, other in zip(expected, engine.estimate(frames), strict=True):
+        np.testing.assert_allclose(one.depth, other.depth, rtol=0.05)
+    peak = measured(engine, tmp_path)
+    assert 0.2 < peak <= 1, "what is planned with has little to do with what is taken"
+
+
+def measured(engine: DepthAnything, folder: Path) -> float:
+    """What a call takes of a GPU's memory over what is planned for it."""
+    engine._resolution = 504
+    planned = 4 << 30
+    width, height = engine._inner(SIZE)
+    pixels = width * height
+    variant = VARIANTS[engine.model]
+    held = pixels * depth_anything._OUTPUTS + pixels / 196 * variant.backbone
+    count = min(60, int((planned - 8 * pixels * variant.heads) / held))
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    engine.estimate(make_frames(folder, count))
+    taken = torch.cuda.max_memory_allocated() - before
+    print(engine.model, count, "frames:", taken / 2**20, "MiB")
+    return float(taken / (count * held + 8 * pixels * variant.heads))
+
+
+# Weights
+
+
+def saved(folder: Path, name: str = "da3-small", **changes: torch.Tensor) -> Path:
+    folder.mkdir()
+    values = tiny_network("da3-small").state_dict() | changes
+    own = {f"model.{key}": value.contiguous().clone() for key, value in values.items()}
+    save_file(own, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_name": name}))
+    return folder
+
+
+def test_weights_are_read_as_they_are_published(small: DepthAnything, tmp_path: Path) -> None:
+    splats = {"gs_head.weight": torch.ones(3), "gs_adapter.weight": torch.ones(3)}
+    engine = DepthAnything.load("da3-small", saved(tmp_path / "da3", **splats), SIDE, 1.0)
+    frames = make_frames(tmp_path, 1)
+    expected = small.estimate(frames)[0].depth
+    np.testing.assert_array_equal(engine.estimate(frames)[0].depth, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "why"),
+    [
+        ("da3-large", {}, "those of da3-large"),
+        ("da3-small", {"more": torch.ones(2)}, "1 unexpected weights, such as more"),
+        ("da3-small", {"backbone.pretrained.cls_token": torch.ones(2)}, "1 mismatched weights"),
+    ],
+)
+def test_other_weights_are_refused(
+    tmp_path: Path, name: str, changes: dict[str, torch.Tensor], why: str
+) -> None:
+    folder = saved(tmp_path / "da3", name, **changes)
+    with pytest.raises(ModelError, match=why) as caught:
+        load_network(VARIANTS["da3-small"], folder)
+    assert caught.value.remedy is Remedy.GET_MODEL
+
+
+def test_half_a_file_of_weights_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "da3")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:10_000_000])
+    with pytest.raises(ModelError, match="are not those of this model"):
+        load_network(VARIANTS["da3-small"], folder)
+
+
+def test_a_damaged_frame_is_told(small: DepthAnything, tmp_path: Path) -> None:
+    frames = make_frames(tmp_path, 2)
+    frames[1].file.write_bytes(b"damaged")
+    with pytest.raises(PlateError, match=r"frame_1002\.png is missing or damaged"):
+        small.estimate(frames)
