@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import PlateError
+
 Picture = NDArray[np.uint8]
 """(h, w, 3), red first."""
 
@@ -37,3 +39,12 @@ class Inpainter(Protocol):
         (width, height), in the order of `files`. Only what a mask selects (8-bit PNG of the plate's
         size, one for each frame, not black: to be filled) is meant to be taken of it. Raises
         ModelError, ComfyError, PlateError."""
+
+
+def require(files: Mapping[int, Path], masks: Mapping[int, Path]) -> None:
+    """Raises PlateError for too few frames, or a mask that is not there."""
+    if len(files) < 2:
+        raise PlateError("ProPainter needs two frames or more.")
+    absent = [number for number in files if number not in masks]
+    if absent:
+        raise PlateError(f"ProPainter needs a mask for each frame: {absent[0]} has none.")
