@@ -86,5 +86,4 @@ def _choices(stage: str, options: Mapping[str, Any]) -> tuple[tuple[str, ...], .
 
 def _may_inpaint(options: Mapping[str, Any]) -> bool:
     """Whether a clean plate takes something of a model that makes it up, if there is one."""
-    unseen = options.get("unseen", AUTO)
-    return options.get("method") == INPAINT_MODEL or unseen in (AUTO, INPAINT_MODEL)
+    return any(options.get(name, AUTO) in (AUTO, INPAINT_MODEL) for name in ("method", "unseen"))

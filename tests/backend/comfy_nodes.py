@@ -126,11 +126,11 @@ class Nodes:
     def _ProPainterInpaint(self, inputs: Any) -> Any:  # noqa: N802
         assert len(inputs["image"]) == len(inputs["mask"])
         size = inputs["width"], inputs["height"]
-        return (
-            [np.full((*size[::-1], 3), 128, np.uint8) for _frame in inputs["image"]],
-            None,
-            None,
-        )
+        made = []
+        for frame, mask in zip(inputs["image"], inputs["mask"], strict=True):
+            painted = np.where(mask[:, :, None], np.uint8(128), frame)
+            made.append(cv2.resize(painted, size, interpolation=cv2.INTER_NEAREST))
+        return made, None, None
 
     def _LoadDA3Model(self, _inputs: Any) -> Any:  # noqa: N802
         return "model"

@@ -19,11 +19,13 @@ from backend.errors import ComfyError
 from backend.events import EventWriter
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
 from backend.shot import Shot
-from backend.worker.comfy.clean_plate import clean_frames
-from backend.worker.comfy.depth import depth_maps
 from backend.worker.comfy.fill import start
 from backend.worker.comfy.session import saved, session
+from backend.worker.engines.comfy_depth import ComfyDepth
+from backend.worker.engines.comfy_inpainting import ComfyInpainter
 from backend.worker.engines.comfy_masks import ComfyPrompts, ComfyText
+from backend.worker.engines.depth_models import Frame
+from backend.worker.engines.inpainting import InpaintSettings
 from backend.worker.engines.masking import Clip
 from backend.worker.image_files import write_png
 from backend.worker.report import Report
@@ -129,11 +131,12 @@ def test_prompts_give_every_frame(url, report, clip, tmp_path):
     assert [masks.frame for masks in tracked] == list(clip.files)
 
 
-def test_depth_gives_every_frame(url, report, clip):
+def test_depth_gives_every_frame(url, report, clip, tmp_path):
     needs(url, "depth")
-    with session(report, ComfySettings(url)) as opened:
-        for _number, depth in depth_maps(opened, clip.files, SIZE):
-            assert np.isfinite(depth).all()
+    engine = ComfyDepth(Shot(tmp_path), report, ComfySettings(url))
+    found = engine.estimate([Frame(number, file) for number, file in clip.files.items()])
+    assert len(found) == len(clip.files)
+    assert all(np.isfinite(each.depth).all() for each in found)
 
 
 def test_clean_plate_gives_every_frame(url, report, clip, tmp_path):
@@ -141,6 +144,8 @@ def test_clean_plate_gives_every_frame(url, report, clip, tmp_path):
     masks = {number: tmp_path / f"mask_{number}.png" for number in NUMBERS}
     for number, file in masks.items():
         cv2.imwrite(str(file), (picture(number)[:, :, 0] > 200).astype(np.uint8) * 255)
-    with session(report, ComfySettings(url)) as opened:
-        found = dict(clean_frames(opened, clip.files, masks, SIZE))
+    settings = InpaintSettings(0.5, 16, 20)
+    engine = ComfyInpainter(Shot(tmp_path), settings, report, ComfySettings(url))
+    found = dict(engine.fill(clip.files, masks, SIZE))
     assert list(found) == list(clip.files)
+    assert {frame.shape for frame in found.values()} == {(*SIZE[::-1], 3)}

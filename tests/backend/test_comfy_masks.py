@@ -19,10 +19,7 @@ from backend.events import GO_ON, Event, EventReader, EventWriter
 from backend.prompts import Point, Prompt, PromptedObject, Prompts
 from backend.shot import Shot
 from backend.worker.comfy import footage
-from backend.worker.comfy.clean_plate import clean_frames, inner_size
 from backend.worker.comfy.client import Clock
-from backend.worker.comfy.depth import depth_maps
-from backend.worker.comfy.session import session
 from backend.worker.engines.comfy_masks import ComfyPage, ComfyPrompts, ComfyText, pointed
 from backend.worker.engines.masking import Clip
 from backend.worker.image_files import write_png
@@ -300,34 +297,6 @@ def test_frames_left_out_are_noticed(server, shot, report):
     server.play = "short"
     with pytest.raises(ComfyError, match="11 images of 12 frames"):
         list(ComfyText(shot, settings(server)).find(clip_of(shot), ["r"], 0.5, report))
-
-
-def test_depth_comes_as_floats_under_its_frames(server, shot, report, monkeypatch):
-    monkeypatch.setattr("backend.worker.comfy.depth._FRAMES", 5)
-    with session(report, settings(server)) as opened:
-        found = dict(depth_maps(opened, clip_of(shot).files, (WIDTH, HEIGHT)))
-    assert list(found) == list(range(FIRST, LAST + 1))
-    for number, depth in found.items():
-        assert depth.dtype == np.float32
-        np.testing.assert_allclose(depth, drawn(number)[:, :, 0] / 16.0)
-    assert len(server.jobs) == 3
-
-
-def test_a_clean_plate_changes_only_what_is_masked(server, shot, report, tmp_path, monkeypatch):
-    monkeypatch.setattr("backend.worker.comfy.clean_plate._FRAMES", 10)
-    masks = {}
-    for number in range(FIRST, LAST + 1):
-        masks[number] = tmp_path / f"mask_{number}.png"
-        cv2.imwrite(str(masks[number]), mask_of(number, ACTOR).astype(np.uint8) * 255)
-    with session(report, settings(server)) as opened:
-        found = dict(clean_frames(opened, clip_of(shot).files, masks, (WIDTH, HEIGHT)))
-    assert list(found) == list(range(FIRST, LAST + 1))
-    for number, frame in found.items():
-        inside = mask_of(number, ACTOR)
-        np.testing.assert_array_equal(frame[~inside], drawn(number)[~inside])
-        assert (frame[inside] == 128).all()
-    assert inner_size((1920, 1080), 0.5) == (960, 536)
-    assert inner_size((8192, 4320), 1.0) == (2560, 1344)
 
 
 def test_legs_share_a_frame_and_leave_none_out():

@@ -65,8 +65,9 @@ def test_a_clean_plate_needs_propainter_where_it_may_be_used(store):
     downloaded(store, "propainter")
     assert groups("cleanplate", store) == more
     assert groups("cleanplate", store, unseen="propainter") == more
-    assert groups("cleanplate", store, unseen="around") == alone
-    assert groups("cleanplate", store, unseen="alpha") == alone
+    assert groups("cleanplate", store, unseen="around") == more, "where no other method does"
+    assert groups("cleanplate", store, unseen="around", method="median") == alone
+    assert groups("cleanplate", store, unseen="alpha", method="project") == alone
     assert groups("cleanplate", store, unseen="alpha", method="propainter") == more
     assert groups("cleanplate", store, method="propainter", engine="comfyui") == alone
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,20 @@ import torch
 from safetensors.torch import save_file
 
 from backend.errors import ModelError, PlateError, Remedy
+from backend.events import EventWriter
+from backend.locations import HOME_VARIABLE
+from backend.models import ModelStore
+from backend.shot import write_json
+from backend.stages import DepthOptions
 from backend.worker.engines import depth_anything
+from backend.worker.engines.choice import depth_engine, depth_model
 from backend.worker.engines.depth_anything import VARIANTS, DepthAnything, load_network
 from backend.worker.engines.room import OutOfRoomError
 from backend.worker.frame_files import read_frame
 from backend.worker.image_files import write_png
+from backend.worker.report import Report
+from tests.backend.mask_shots import make_shot
+from tests.backend.test_models import downloaded
 
 from .tiny_depth import FOCAL, SIDE, SIZE, make_frames, pose_at, tiny_engine, tiny_network
 
@@ -238,6 +248,46 @@ def measured(engine: DepthAnything, folder: Path) -> float:
     taken = torch.cuda.max_memory_allocated() - before
     print(engine.model, count, "frames:", taken / 2**20, "MiB")
     return float(taken / (count * held + 8 * pixels * variant.heads))
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "chosen"),
+    [
+        ("cpu", ("da3-base", "da3-metric"), "da3-base"),
+        ("cpu", ("da3-small", "da3-base", "da3-large"), "da3-small"),
+        ("cuda", ("da3-small", "da3-base", "da3-giant"), "da3-base"),
+        ("cuda", ("da3-mono", "da3-small"), "da3-small"),
+        ("cuda", ("da3-mono", "da3-metric"), "da3-metric"),
+        ("cuda", ("da3-large", "da3-giant"), "da3-large"),
+    ],
+)
+def test_the_best_model_that_is_here_is_taken(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    here: tuple[str, ...],
+    chosen: str,
+) -> None:
+    monkeypatch.setattr("backend.worker.weights.device", lambda: torch.device(device))
+    store = ModelStore(tmp_path)
+    for name in here:
+        downloaded(store, name)
+    assert depth_model("auto", store) == chosen
+
+
+def test_the_engine_is_made_for_the_shot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    store, shot = ModelStore(tmp_path / "home"), make_shot(tmp_path / "shot", (1001, 1002))
+    plate = shot.load_plate()
+    write_json(shot.plate_file, replace(plate, pixel_aspect=Fraction(2)).to_json())
+    store.choose("da3-small", saved(tmp_path / "da3"))
+    events = EventWriter(tmp_path / "events.jsonl")
+    options = DepthOptions(resolution=SIDE)
+    engine = depth_engine(options, store, shot, Report(events, tmp_path / "cancel"))
+    assert (engine.name, engine.model) == ("embedded", "da3-small")
+    (found,) = engine.estimate(make_frames(tmp_path, 1))
+    # 192 x 64 square pixels at 70 for the longest side.
+    assert found.depth.shape == (28, SIDE)
 
 
 # Weights

@@ -12,12 +12,19 @@ import torch
 from torch.nn import functional
 
 from backend.errors import ModelError, PlateError, Remedy
+from backend.events import EventWriter
+from backend.locations import HOME_VARIABLE
+from backend.models import ModelStore
+from backend.shot import Shot
+from backend.stages import CleanPlateOptions
 from backend.worker.engines import propainter
+from backend.worker.engines.choice import inpainter
 from backend.worker.engines.deformable import deform_conv2d
 from backend.worker.engines.inpainting import InpaintSettings
 from backend.worker.engines.propainter import Networks, ProPainter, inner_size
 from backend.worker.frame_files import read_colors, read_frame
 from backend.worker.image_files import write_png
+from backend.worker.report import Report
 
 from .tiny_propainter import (
     HOLE,
@@ -181,6 +188,20 @@ def test_what_is_missing_is_told(engine: ProPainter, tmp_path: Path) -> None:
     files[1002].write_bytes(b"damaged")
     with pytest.raises(PlateError, match=r"frame_1002\.png is missing or damaged"):
         next(engine.fill(files, masks, SIZE))
+
+
+def test_the_engine_is_made_of_the_stages_options(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    store = ModelStore(tmp_path / "home")
+    store.choose("propainter", weights)
+    options = CleanPlateOptions(scale=0.25, refine_iterations=3, flow_frames=6)
+    report = Report(EventWriter(tmp_path / "events.jsonl"), tmp_path / "cancel")
+    found = inpainter(options, store, Shot(tmp_path / "shot"), report)
+    assert isinstance(found, ProPainter)
+    assert found._settings == InpaintSettings(0.25, 3, 6)
+    assert found._networks.flow.iters == 3
 
 
 @pytest.mark.parametrize("content", [None, b"damaged", {"other": torch.ones(1)}])

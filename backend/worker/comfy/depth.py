@@ -24,7 +24,7 @@ from .footage import chunks
 from .session import Session, saved
 
 ANALYSIS = "01_analysis"
-_FRAMES = 40
+FRAMES = 40
 """In a job: the model neither says how far it is nor stops before a job's end."""
 
 
@@ -35,7 +35,7 @@ def depth_maps(
     workflow = load(ANALYSIS, shot)
     server.require(ANALYSIS, workflow)
     numbers = list(files)
-    for chunk in chunks(numbers, min(_FRAMES, server.longest(list(files.values()), size)), 0):
+    for chunk in chunks(numbers, min(FRAMES, server.longest(list(files.values()), size)), 0):
         filled = server.named(ANALYSIS, filling.start(workflow.graph), workflow)
         filled = server.put(filled, "<clip>", [files[number] for number in chunk])
         images = server.run(filled, len(chunk))

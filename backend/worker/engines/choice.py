@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which engine makes the masks: the worker's own model or a ComfyUI server.
+"""Which engine does the work of a stage: the worker's own model or a ComfyUI server.
 
 Automatic takes the worker when its model is ready, else ComfyUI when a server answers, else says
 how to get the model. torch is imported only when a model is loaded.
@@ -7,18 +7,34 @@ how to get the model. torch is imported only when a model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ... import comfyui
-from ...engines import AUTO, COMFYUI, PROMPT_MODELS, TEXT_MODEL, ready
+from ...engines import (
+    AUTO,
+    COMFYUI,
+    DEPTH_MODELS,
+    EMBEDDED,
+    INPAINT_MODEL,
+    PROMPT_MODELS,
+    TEXT_MODEL,
+    ready,
+)
+from ...errors import UsageError
+from ...model_table import Commercial, model_named
 from ...models import ModelStore
 from ...shot import Shot
-from ...stages import InteractiveOptions, RotoOptions
+from ...stages import CleanPlateOptions, DepthOptions, InteractiveOptions, RotoOptions
+from ..report import Report
+from .depth_models import DepthEngine
+from .inpainting import Inpainter, InpaintSettings
 from .masking import PromptEngine, TextEngine
 
 Engine = TypeVar("Engine")
+_SERVER_DEPTH = "da3-mono"
+"""The model of the workflow that estimates depth on a server."""
 Load = Callable[[Path], Engine]
 """Makes an engine of the folder with its weights."""
 Reach = Callable[[], Engine]
@@ -84,3 +100,80 @@ def prompt_model(asked: str, store: ModelStore) -> str:
     from ..weights import device
 
     return here[-1] if device().type == "cpu" else here[0]
+
+
+def depth_engine(
+    options: DepthOptions, store: ModelStore, shot: Shot, report: Report
+) -> DepthEngine:
+    """What estimates depth. Raises ModelError, and UsageError for a model that a server has not."""
+    model = depth_model(options.model, store)
+    engine = options.engine
+    if options.model not in (AUTO, _SERVER_DEPTH):
+        if engine == COMFYUI:
+            raise UsageError(
+                f"ComfyUI estimates depth with {model_named(_SERVER_DEPTH).title}: choose that "
+                "model or none, or another engine."
+            )
+        engine = EMBEDDED
+
+    def load(folder: Path) -> DepthEngine:
+        from .depth_anything import DepthAnything
+
+        aspect = float(shot.load_plate().pixel_aspect)
+        return DepthAnything.load(model, folder, options.resolution, aspect)
+
+    def reach() -> DepthEngine:
+        from .comfy_depth import ComfyDepth
+
+        return ComfyDepth(shot, report)
+
+    return choose_engine(engine, model, store, "depth", load, reach)
+
+
+def depth_model(asked: str, store: ModelStore) -> str:
+    """The name of the model that estimates depth: with "auto" the best that is here, without a GPU
+    the smallest; one that allows no paid work only where there is no other."""
+    if asked != AUTO:
+        return asked
+    here = [name for name in DEPTH_MODELS if ready(store, (name,))]
+    free = [name for name in here if model_named(name).licence.commercial is not Commercial.NO]
+    usable = free or here
+    if len(usable) < 2:
+        return usable[0] if usable else _smallest(DEPTH_MODELS)
+    from ..weights import device
+
+    return _smallest(usable) if device().type == "cpu" else usable[0]
+
+
+def _smallest(models: Sequence[str]) -> str:
+    return min(models, key=lambda name: model_named(name).size)
+
+
+def inpainter(
+    options: CleanPlateOptions, store: ModelStore, shot: Shot, report: Report
+) -> Inpainter | None:
+    """What makes up background. None where the options leave open whether, and nothing can.
+
+    Raises ModelError, with the remedy to get the model, where they ask for it.
+    """
+    settings = InpaintSettings(options.scale, options.refine_iterations, options.flow_frames)
+    open_ = INPAINT_MODEL not in (options.method, options.unseen)
+    if open_ and not _can_inpaint(options.engine, store):
+        return None
+
+    def load(folder: Path) -> Inpainter:
+        from .propainter import ProPainter
+
+        return ProPainter.load(folder, settings)
+
+    def reach() -> Inpainter:
+        from .comfy_inpainting import ComfyInpainter
+
+        return ComfyInpainter(shot, settings, report)
+
+    return choose_engine(options.engine, INPAINT_MODEL, store, "cleanplate", load, reach)
+
+
+def _can_inpaint(engine: str, store: ModelStore) -> bool:
+    here = engine != COMFYUI and ready(store, (INPAINT_MODEL,))
+    return here or (engine != EMBEDDED and _server_can("cleanplate", store))
