@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "models",
         help="list, get, check or remove the models that stages use",
-        description="Roto and mattes need models, which are downloaded once and then used without "
-        f"any network. Without more words: what is there. {_LICENCES}",
+        description="Roto, mattes and depth need models, which are downloaded once and then used "
+        f"without any network. Without more words: what is there. {_LICENCES}",
     )
     parser.set_defaults(run=_list)
     parser.add_argument("--json", action="store_true", help="print JSON Lines")
@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     using = _add(actions, "use", "take a model from a folder of your own", _use)
     for one in (checking, removing, using):
         one.add_argument("name", metavar="NAME", choices=tuple(MODELS), help=_names())
-    using.add_argument("folder", metavar="FOLDER", help='the folder with config.json; "" for none')
+    using.add_argument("folder", metavar="FOLDER", help='the folder with the weights; "" for none')
     server = _add(actions, "server", "set where models come from, and who asks", _server)
     server.add_argument("--endpoint", metavar="URL", help='a mirror of the Hub; "" the usual one')
     server.add_argument(

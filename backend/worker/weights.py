@@ -82,7 +82,7 @@ def odd_pair() -> str:
         return (
             f"torch {torch.__version__} is built for {kind} and torchvision "
             f"{torchvision.__version__} is not, and lacks its "
-            "compiled operations. Roto and mattes do not need them."
+            "compiled operations. Stages do without; ProPainter is slower."
         )
     return ""
 
