@@ -147,11 +147,19 @@ def test_what_is_unzipped_already_is_not_fetched_again(store: ModelStore, hub: H
     ids=["another file", "paths that lead out", "half a zip", "a bomb"],
 )
 def test_a_zip_of_something_else_is_thrown_away(
-    store: ModelStore, hub: Hub, content: bytes
+    store: ModelStore, hub: Hub, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unpacked, hashed = list[int](), downloading._sha1
+
+    def watched(file: Path) -> str:
+        unpacked.append(file.stat().st_size)
+        return hashed(file)
+
+    monkeypatch.setattr(downloading, "_sha1", watched)
     right = hub.files
     hub.files = {**right, "one.pth.zip": content}
     assert "one.pth of Zipped Model arrived damaged" in refused(store)
+    assert max(unpacked) < 2 << 20, "no more is unpacked than weights may have"
     assert not [file for file in store.home.rglob("*.pth*") if file.is_file()]
     assert sum(file.stat().st_size for file in store.place("zips").rglob("*")) < PIECE
     hub.files = right
