@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .tiny_propainter import (
     tiny_networks,
 )
 
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 QUICK = InpaintSettings(scale=1.0, refine_iterations=1, flow_frames=4)
 
 
@@ -219,7 +221,7 @@ def test_other_weights_are_refused(weights: Path, tmp_path: Path, content: Any) 
     assert caught.value.remedy is Remedy.GET_MODEL
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+@on_cuda
 def test_a_gpu_makes_the_same(weights: Path, tmp_path: Path) -> None:
     files, masks = make_shot(tmp_path, 4)
     cpu, gpu = loaded(weights), loaded(weights, "cuda")
@@ -227,6 +229,25 @@ def test_a_gpu_makes_the_same(weights: Path, tmp_path: Path) -> None:
         cpu.fill(files, masks, SIZE), gpu.fill(files, masks, SIZE), strict=True
     ):
         assert np.abs(one.astype(int) - two).mean() < 1
+
+
+@on_cuda
+def test_half_of_full_hd_fits_into_20_gigabytes(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As long a shot as fills every window, with the usual settings."""
+    settings = InpaintSettings(0.5, 16, 20)
+    where = torch.device("cuda")
+    engine = ProPainter(Networks.load(weights, 16, where), settings, where)
+    size = (1920, 1080)
+    files, masks = make_shot(tmp_path, 120, size)
+    torch.cuda.reset_peak_memory_stats()
+    began = time.monotonic()
+    assert len(list(engine.fill(files, masks, size))) == 120
+    seconds, peak = time.monotonic() - began, torch.cuda.max_memory_allocated() / 2**30
+    with capsys.disabled():
+        print(f"\nProPainter at 960 x 544: {seconds / 120:.2f} s a frame, {peak:.1f} GiB")
+    assert peak < 20
 
 
 # Deformable convolution, where torchvision has none
