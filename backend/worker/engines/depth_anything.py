@@ -180,7 +180,7 @@ class DepthAnything:
     ) -> Any:
         """The network's answer to (n, 3, h, w). Raises OutOfRoomError."""
         cameras = [
-            None if each is None else torch.from_numpy(each)[None].to(self._device, torch.float32)
+            None if each is None else torch.from_numpy(each)[None].float().to(self._device)
             for each in (poses, lenses)
         ]
 
