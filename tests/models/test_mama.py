@@ -119,7 +119,7 @@ def test_out_of_memory_halves_the_chunk_and_shifts_nothing(shot: Shot, tmp_path:
 def test_without_room_for_one_frame_the_old_mattes_stay(shot: Shot) -> None:
     run_mama(shot, Told(by_number))
     before = levels(shot.mattes / "actor_00")
-    with pytest.raises(MaskError, match="no room for even one frame"):
+    with pytest.raises(ModelError, match="no room for even one frame"):
         run_mama(shot, tiny_engine(out_of_memory_at(set(range(99)))), chunk=6)
     assert levels(shot.mattes / "actor_00") == before
     assert not shot.output("matte.part").exists()

@@ -22,9 +22,9 @@ from .views import DepthMap, Floats, View
 def write_maps(folder: DenseFolder, view: View, found: DepthMap) -> None:
     """Writes the three files of a frame, depth last: where that is, all are. Raises OutputError."""
     world = found.normal @ view.rotation.astype(np.float32)
-    _write(folder.confidence(found.number), found.confidence[..., None], ("Y",))
+    write_map(folder.confidence(found.number), found.confidence)
     _write(folder.normal(found.number), world, ("R", "G", "B"))
-    _write(folder.depth(found.number), found.depth[..., None], ("Y",))
+    write_map(folder.depth(found.number), found.depth)
 
 
 def read_maps(folder: DenseFolder, view: View) -> DepthMap:
@@ -44,7 +44,12 @@ def read_map(path: Path) -> Floats:
     return _read(path, None, 1)[..., 0]
 
 
-def _write(path: Any, pixels: Floats, channels: tuple[str, ...]) -> None:
+def write_map(path: Path, pixels: Floats) -> None:
+    """Writes (h, w) as a file with one channel, whole or not at all. Raises OutputError."""
+    _write(path, pixels[..., None], ("Y",))
+
+
+def _write(path: Path, pixels: Floats, channels: tuple[str, ...]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}.part.exr")
     height, width = pixels.shape[:2]
@@ -83,6 +88,6 @@ def move_maps(source: DenseFolder, target: DenseFolder, number: int, step: Simil
         for kind, count in ((source.confidence, 1), (source.normal, 3), (source.depth, 1))
     )
     turned = world @ step.rotation.T.astype(np.float32)
-    _write(target.confidence(number), confidence, ("Y",))
+    write_map(target.confidence(number), confidence[..., 0])
     _write(target.normal(number), turned, ("R", "G", "B"))
-    _write(target.depth(number), depth * np.float32(step.scale), ("Y",))
+    write_map(target.depth(number), depth[..., 0] * np.float32(step.scale))

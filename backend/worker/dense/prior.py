@@ -8,15 +8,13 @@ better one counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..depth.line import Doubles, robust_line
 from .views import DepthMap, Floats, View
-
-Doubles = NDArray[np.float64]
 
 FEWEST_POINTS = 20
 WORST = 0.1
@@ -26,34 +24,13 @@ SURE = 0.5
 FILLED = 0.55
 """The confidence of what is filled in: it counts where other views have it too, little more than
 the least of what stereo is sure of. Means of it must not be rounded to under SURE."""
-_LINES = 400
 _MOST_POINTS = 4000
-_AGREE = 4.0
-"""Points that are off by this many times the median still count."""
 _ALIKE = 0.02
 """Stereo and the prior agree within this share of depth."""
 _WIDTHS = (4.0, 16.0, 64.0)
 """Pixels over which stereo corrects the guess around it, the nearest first."""
 _LEAST_SUPPORT, _FULL_SUPPORT = 1e-3, 0.05
 """Shares of sure pixels around one from which on they count, and count alone."""
-
-
-@dataclass(frozen=True)
-class _Line:
-    """value = slope * guess + shift, and the median of what it is off by, as a share of depth."""
-
-    inverse: bool
-    slope: float
-    shift: float
-    error: float
-
-    def depth(self, guess: Floats) -> Floats:
-        """Of guesses over 0; 0 where there is no depth."""
-        value = (1 / guess if self.inverse else guess) * self.slope + self.shift
-        with np.errstate(divide="ignore"):
-            depth = 1 / value if self.inverse else value
-        found: Floats = np.where((value > 0) & np.isfinite(depth), depth, 0).astype(np.float32)
-        return found
 
 
 def fitted(guess: Floats, view: View, points: Doubles) -> DepthMap | None:
@@ -64,12 +41,12 @@ def fitted(guess: Floats, view: View, points: Doubles) -> DepthMap | None:
     seen, depth = _seen(guess, view, points)
     if len(seen) < FEWEST_POINTS:
         return None
-    line = min((_fit(seen, depth, inverse) for inverse in (True, False)), key=lambda one: one.error)
+    line = min(
+        (robust_line(seen, depth, inverse) for inverse in (True, False)), key=lambda one: one.error
+    )
     if not line.error <= WORST:
         return None
-    known = guess > 0
-    found = np.where(known, line.depth(np.where(known, guess, 1)), 0).astype(np.float32)
-    return depth_map(view, found, np.float32(FILLED))
+    return depth_map(view, line.depth(guess), np.float32(FILLED))
 
 
 def _seen(guess: Floats, view: View, points: Doubles) -> tuple[Doubles, Doubles]:
@@ -83,26 +60,6 @@ def _seen(guess: Floats, view: View, points: Doubles) -> tuple[Doubles, Doubles]
     usable = np.flatnonzero((value > 0) & view.usable[y, x])
     usable = usable[:: len(usable) // _MOST_POINTS + 1]
     return value[usable], local[inside, 2][usable]
-
-
-def _fit(guess: Doubles, depth: Doubles, inverse: bool) -> _Line:
-    """The line with the least median share of depth off (Rousseeuw 1984), among lines through two
-    points each; then that of least squares through what agrees with it."""
-    x, y = (1 / guess, 1 / depth) if inverse else (guess, depth)
-    one, other = np.random.default_rng(0).integers(0, len(x), (2, _LINES))
-    apart = np.abs(x[one] - x[other]) > 1e-9 * np.abs(x[one])
-    one, other = one[apart], other[apart]
-    slope = (y[one] - y[other]) / (x[one] - x[other])
-    shift = y[one] - slope * x[one]
-    off = np.abs(slope[:, None] * x + shift[:, None] - y) / y
-    error = np.where(slope > 0, np.median(off, axis=1), np.inf)
-    if not len(error) or not np.isfinite(error.min()):
-        return _Line(inverse, 0.0, 0.0, np.inf)
-    agree = off[error.argmin()] <= _AGREE * max(float(error.min()), 1e-6)
-    rows = np.stack([x, np.ones_like(x)], axis=1)[agree] / y[agree, None]
-    found = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)[0]
-    error_now = float(np.median(np.abs(x * found[0] + found[1] - y) / y))
-    return _Line(inverse, float(found[0]), float(found[1]), error_now)
 
 
 def depth_map(view: View, depth: Floats, confidence: np.float32) -> DepthMap:
