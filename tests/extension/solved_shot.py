@@ -29,15 +29,22 @@ WORLD = Similarity(1.3, np.eye(3), np.array([0.4, -0.3, 0.7]))
 
 def solved_shot(path: Path, frames: int = 24) -> Shot:
     camera = track(sideways, frames, 480, 270)
-    shot, points = room_shot(path, camera), scene_points(room())
-    pixels = np.stack([camera.project(points, index) for index in range(frames)], axis=1)
+    shot = room_shot(path, camera)
+    write_solved(shot, camera, scene_points(room()))
+    return shot
+
+
+def write_solved(shot: Shot, camera: CameraTrack, points: np.ndarray) -> None:
+    """What a solve leaves that has found this camera and these points (n, 3) exactly; every frame
+    sees all that are inside of it."""
+    indices = range(len(camera.frames))
+    pixels = np.stack([camera.project(points, index) for index in indices], axis=1)
     with np.errstate(invalid="ignore"):
         inside = ((pixels > 0) & (pixels < [camera.width, camera.height])).all(axis=2)
     _write_model(shot, camera, points, pixels, inside)
     _write_tracks(shot, camera, pixels, inside)
     _write_solve(shot, camera, len(points))
     _write_records(shot)
-    return shot
 
 
 def _poses(camera: CameraTrack) -> tuple[np.ndarray, np.ndarray]:

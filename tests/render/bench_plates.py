@@ -38,10 +38,10 @@ POINTS, VIEWS = 400, 25
 def render(name: str, frames: Sequence[int]) -> None:
     """Writes truth.json, then those frames, and their masks where the plate has an actor."""
     shot, folder = SHOTS[name], folder_of(name)
-    scene = _scene(shot)
+    scene = scene_of(shot)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "truth.json").exists():
-        _write_truth(scene, shot, folder / "truth.json")
+        write_truth(scene, shot, folder / "truth.json")
     masks = None
     if shot.actor:
         actor = add_actor(scene, ACTOR_PATHS[shot.actor](shot.poses()), FPS)
@@ -55,7 +55,7 @@ def render(name: str, frames: Sequence[int]) -> None:
         _render_frame(scene, name, folder, frame)
 
 
-def _scene(shot: Shot) -> bpy.types.Scene:
+def scene_of(shot: Shot) -> bpy.types.Scene:
     """The scene with its camera, without the actor."""
     plate = _plate(shot)
     scene = new_scene(plate)
@@ -108,7 +108,7 @@ def _plate(shot: Shot) -> Plate:
     return Plate(shot.width, shot.height, shot.count, FPS, shot.lens[0], SENSOR)
 
 
-def _write_truth(scene: bpy.types.Scene, shot: Shot, path: Path) -> None:
+def write_truth(scene: bpy.types.Scene, shot: Shot, path: Path) -> None:
     plate = _plate(shot)
     poses, focal = evaluated_poses(scene, shot.frames), _evaluated_focal(scene, shot)
     views = np.linspace(1, shot.count, VIEWS).astype(int).tolist()
@@ -135,26 +135,26 @@ def _evaluated_focal(scene: bpy.types.Scene, shot: Shot) -> Array:
 def _render_frame(scene: bpy.types.Scene, name: str, folder: Path, frame: int) -> None:
     raw = folder / f"raw.{os.getpid()}.png"
     scene.cycles.seed = frame
-    _render_to(scene, raw)
+    render_to(scene, raw)
     picture = cv2.imread(str(raw), cv2.IMREAD_UNCHANGED).astype(np.float32) / 257
     rng = np.random.default_rng([zlib.crc32(name.encode()), frame])
-    _replace(with_sensor_noise(picture, rng), raw, frame_of(folder, frame))
+    replace_file(with_sensor_noise(picture, rng), raw, frame_of(folder, frame))
 
 
 def _render_mask(masks: bpy.types.Scene, folder: Path, frame: int) -> None:
     raw = folder / f"raw.{os.getpid()}.png"
     masks.frame_set(frame)
-    _render_to(masks, raw)
+    render_to(masks, raw)
     alpha = cv2.imread(str(raw), cv2.IMREAD_UNCHANGED)[..., 3]
-    _replace(np.where(alpha > 0, 255, 0).astype(np.uint8), raw, frame_of(folder, frame))
+    replace_file(np.where(alpha > 0, 255, 0).astype(np.uint8), raw, frame_of(folder, frame))
 
 
-def _render_to(scene: bpy.types.Scene, target: Path) -> None:
+def render_to(scene: bpy.types.Scene, target: Path) -> None:
     scene.render.filepath = str(target)
     bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
-def _replace(picture: np.ndarray, part: Path, target: Path) -> None:
+def replace_file(picture: np.ndarray, part: Path, target: Path) -> None:
     cv2.imwrite(str(part), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     part.replace(target)
 

@@ -68,7 +68,7 @@ SHOTS: dict[str, Shot] = {
 }
 """By name, in the order to render them."""
 
-_PAINTERS = ("room.py", "shapes.py", "textures.py", "look.py")
+PAINTERS = ("room.py", "shapes.py", "textures.py", "look.py")
 
 
 def fingerprint(shot: Shot) -> str:
@@ -76,7 +76,7 @@ def fingerprint(shot: Shot) -> str:
     numbers = (*_numbers(shot), FPS, SENSOR)
     digest = hashlib.sha256(repr(numbers).encode())
     digest.update(np.round(shot.poses(), 6).astype("<f8").tobytes())
-    for name in (*_PAINTERS, *(("actor.py",) if shot.actor else ())):
+    for name in (*PAINTERS, *(("actor.py",) if shot.actor else ())):
         source = (Path(__file__).parent / name).read_text(encoding="utf-8")
         digest.update(ast.dump(ast.parse(source)).encode())
     return digest.hexdigest()[:12]
