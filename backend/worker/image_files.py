@@ -33,10 +33,12 @@ _BAND = 128
 
 
 def write_png(path: Path, pixels: Any) -> None:
-    """(h, w, 3) uint8 or uint16, red first. No copy of the whole image is made. Raises
-    OutputError."""
+    """(h, w) or (h, w, 3) uint8 or uint16, red first, or (h, w, 4) with alpha by which the colors
+    are not multiplied. No copy of the whole image is made. Raises OutputError."""
     height, width = pixels.shape[:2]
-    spec = oiio.ImageSpec(width, height, 3, str(pixels.dtype))
+    planes = pixels.reshape(height, width, -1)
+    spec = oiio.ImageSpec(width, height, planes.shape[2], str(pixels.dtype))
+    spec.attribute("oiio:UnassociatedAlpha", 1)
     spec.attribute("png:compressionLevel", _PNG_LEVEL)
     spec.attribute("png:filter", _UP)
     spec.attribute("compression", _REPEATS)
@@ -45,7 +47,7 @@ def write_png(path: Path, pixels: Any) -> None:
         done = output.open(str(part), spec)
         for top in range(0, height, _BAND):
             bottom = min(top + _BAND, height)
-            lines = np.ascontiguousarray(pixels[top:bottom])
+            lines = np.ascontiguousarray(planes[top:bottom])
             done = done and output.write_scanlines(top, bottom, 0, lines)
         if not (output.close() and done):
             raise OutputError(f"{path} could not be written. Is the disk full?")
