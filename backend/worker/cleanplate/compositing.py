@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the background into a frame where its mask says so; every other pixel stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frame_files import Pixels
+from ..mask_files import Mask
+
+Floats = NDArray[np.float32]
+
+
+def composite(frame: Pixels, mask: Mask, colors: Floats) -> Pixels:
+    """The frame (h, w) or (h, w, c), of its own type, with `colors` (p, c) in its code values mixed
+    in as far as `mask` (h, w) says, in the order of its p pixels over 0. A gray frame takes the
+    mean of three channels."""
+    where = np.flatnonzero(mask)
+    made = frame.copy()
+    flat: Any = made.reshape(mask.size, -1)
+    share = mask.ravel()[where].astype(np.float32)[:, None] / np.float32(255)
+    wanted = colors if flat.shape[1] > 1 else colors.mean(axis=1, keepdims=True)
+    mixed = flat[where] * (1 - share) + wanted * share
+    flat[where] = np.rint(np.clip(mixed, 0, np.iinfo(frame.dtype).max)).astype(frame.dtype)
+    return made
+
+
+def transparent(frame: Pixels, mask: Mask, holes: NDArray[np.bool_]) -> Pixels:
+    """(h, w, 4) the frame with as much alpha less as `mask` (h, w) says where there are `holes`
+    (h, w); black where nothing of it is left."""
+    top = np.iinfo(frame.dtype).max
+    alpha = np.full(mask.shape, top, frame.dtype)
+    alpha[holes] = np.rint(top * (1 - mask[holes] / np.float32(255))).astype(frame.dtype)
+    colors = frame if frame.ndim == 3 else np.repeat(frame[:, :, None], 3, axis=2)
+    made = np.dstack([colors, alpha])
+    made[alpha == 0] = 0
+    return made

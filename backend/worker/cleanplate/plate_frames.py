@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plate's frames, of which as many are kept as fit into some memory: none is decoded twice in a
+short shot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import PlateError, Remedy
+from ...shot import Plate, Shot
+from ..frame_files import Pixels, read_frame
+
+KEPT = 256 * 2**20
+"""Bytes of frames that are kept."""
+
+
+class PlateFrames:
+    """May be asked from any thread."""
+
+    def __init__(self, files: Mapping[int, Path], size: tuple[int, int], most: int = KEPT) -> None:
+        self.files, self._size, self._most = files, size, most
+        self._kept: dict[int, Pixels] = {}
+        self._held, self._lock = 0, threading.Lock()
+
+    @classmethod
+    def of(cls, shot: Shot, plate: Plate) -> PlateFrames:
+        files = {number: shot.frame_file(number) for number in plate.frames}
+        return cls(files, (plate.width, plate.height))
+
+    def read(self, number: int) -> Pixels:
+        """The frame, kept for the next time where there is room. Raises PlateError."""
+        with self._lock:
+            found = self._kept.get(number)
+        if found is None:
+            found = self._decoded(number)
+            self._keep(number, found)
+        return found
+
+    def take(self, number: int) -> Pixels:
+        """The frame for the last time. Raises PlateError."""
+        with self._lock:
+            found = self._kept.pop(number, None)
+            self._held -= 0 if found is None else found.nbytes
+        return self._decoded(number) if found is None else found
+
+    def _keep(self, number: int, frame: Pixels) -> None:
+        with self._lock:
+            if number not in self._kept and self._held + frame.nbytes <= self._most:
+                self._kept[number] = frame
+                self._held += frame.nbytes
+
+    def _decoded(self, number: int) -> Pixels:
+        file = self.files[number]
+        frame = read_frame(file)
+        if frame is None or frame.shape[1::-1] != self._size:
+            raise PlateError(
+                f"{file} is missing or damaged: set the shot up again.", Remedy.SET_UP_SHOT
+            )
+        return frame
