@@ -117,7 +117,8 @@ def clean(shot: Shot, number: int) -> np.ndarray:
 
 def gray_image(path: Path) -> np.ndarray:
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert found is not None and found.ndim == 2, path
+    assert found is not None, path
+    assert found.ndim == 2, path
     return found
 
 

@@ -15,6 +15,7 @@ from ..mask_files import Mask
 from .exposure_gains import gains
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 _FRAMES = 5
 _WIDTH = 960
@@ -23,7 +24,9 @@ _MOST_FLOW = 0.25
 """Pixels of such a picture that its edges may be off by."""
 _STEEPEST = 0.1
 """Share of the pixels, those with the steepest slopes, that are looked at."""
-_FEWEST = 200
+_FEWEST, _ROUNDS = 200, 8
+_LOCAL = 8
+"""Pixels around each that say how bright it is there."""
 _LEAST_SLOPE = 4.0
 """Levels of 8 bits a pixel: less is no edge."""
 
@@ -45,21 +48,46 @@ def stands_still(
 
 
 def edge_shift(picture: Floats, other: Floats, free: NDArray[np.bool_]) -> float:
-    """How far, in px, most edges of `picture` (h, w, levels of 8 bits) have moved in `other`: the
-    median over its steepest slopes of the difference over the slope (normal flow), after their
-    exposures are matched. Where edges have moved by more than their width it is only large."""
-    across, down = (cv2.Sobel(picture, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1)))
-    slope: Any = np.hypot(across, down)
-    slopes = slope[free]
-    if len(slopes) < _FEWEST:
+    """How far, in px, `picture` (h, w, levels of 8 bits) has moved in `other`, judged by its
+    steepest slopes after exposures are matched. Where it has moved by more than the width of its
+    edges the figure is only large.
+
+    The greater of two: one shift of the whole picture (Lucas and Kanade's step, least absolute
+    differences), which finds a drift that half of the edges do not show, and the median over the
+    edges of the difference over the slope (normal flow), which finds turns and zooms.
+    """
+    gain = gains(other[free][:, None], picture[free][:, None], 255.0)[0]
+    picture, other = _detail(picture), _detail(other / gain)
+    ways = ((1, 0), (0, 1))
+    slopes = np.stack([cv2.Sobel(picture, cv2.CV_32F, *way, scale=1 / 8) for way in ways], axis=-1)
+    steepness = np.hypot(slopes[..., 0], slopes[..., 1])
+    if int(free.sum()) < _FEWEST:
         return 0.0
-    steep = max(float(np.quantile(slopes, 1 - _STEEPEST)), _LEAST_SLOPE)
-    edges = free & (slope >= steep)
+    steep = max(float(np.quantile(steepness[free], 1 - _STEEPEST)), _LEAST_SLOPE)
+    edges = free & (steepness >= steep)
     if int(edges.sum()) < _FEWEST:
         return 0.0
-    gain = gains(other[free][:, None], picture[free][:, None], 255.0)[0]
-    off = np.abs(other[edges] / gain - picture[edges])
-    return float(np.median(off / slope[edges]))
+    off = other[edges] - picture[edges]
+    flow = float(np.median(np.abs(off) / steepness[edges]))
+    return max(flow, float(np.hypot(*_shift(slopes[edges].astype(float), off.astype(float)))))
+
+
+def _detail(picture: Floats) -> Floats:
+    """Without what changes slowly over the picture: soft shadows pass over a still one."""
+    smooth: Any = cv2.GaussianBlur(picture, (0, 0), _LOCAL / 2)
+    return np.asarray(picture - smooth, np.float32)
+
+
+def _shift(slopes: Doubles, off: Doubles) -> Doubles:
+    """(2,) by which edges of slopes (e, 2) have moved that differ by `off` (e,), by iteratively
+    reweighted least squares."""
+    weight, shift = np.ones(len(off)), np.zeros(2)
+    for _ in range(_ROUNDS):
+        weighted = slopes * weight[:, None]
+        matrix = weighted.T @ slopes
+        shift = np.linalg.lstsq(matrix, -(weighted.T @ off), rcond=None)[0]
+        weight = 1 / np.maximum(np.abs(off + slopes @ shift), 1.0)
+    return shift
 
 
 def _seen(frame: Pixels, mask: Mask) -> tuple[Floats, NDArray[np.bool_]]:
@@ -69,7 +97,7 @@ def _seen(frame: Pixels, mask: Mask) -> tuple[Floats, NDArray[np.bool_]]:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     gray: Any = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     levels = gray.astype(np.float32) / np.float32(257 if frame.dtype == np.uint16 else 1)
-    small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(cv2.resize(levels, size, interpolation=cv2.INTER_AREA), (0, 0), 1.0)
     covered = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    near = cv2.dilate(covered, np.ones((5, 5), np.uint8))
-    return cv2.GaussianBlur(small, (0, 0), 1.0), near == 0
+    near = cv2.dilate(covered, np.ones((2 * _LOCAL + 1,) * 2, np.uint8))
+    return small, near == 0
