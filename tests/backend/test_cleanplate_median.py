@@ -27,42 +27,49 @@ from tests.backend.clean_shots import HEIGHT, WIDTH, background, make_shot
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("frames", [1, 2, 5, 30, 300])
-def test_the_median_is_numpys_of_what_is_known(kind: type, frames: int) -> None:
+@pytest.mark.parametrize("span", ["all", "dark", "bright", "narrow"])
+def test_the_median_is_numpys_of_what_is_known(kind: type, frames: int, span: str) -> None:
     random, top = np.random.default_rng(frames), np.iinfo(kind).max
-    values = random.integers(0, top + 1, (frames, 3, 200)).astype(kind)
-    values[:, :, :20] = top
-    values[:, :, 20:40] = random.integers(100, 103, (frames, 3, 20))
-    known = random.random((frames, 200)) < 0.5
-    wanted = np.zeros((3, 200), np.float32)
+    ranges = {"all": (0, top), "dark": (0, 4), "bright": (top - 3, top), "narrow": (97, 113)}
+    low, high = ranges[span]
+    values = random.integers(low, high + 1, (frames, 600)).astype(kind)
+    values[:, :20] = top
+    values[:, 20:40] = 5
+    known = random.random((frames, 600)) < 0.5
+    wanted = np.zeros(600, np.float32)
     for pixel in np.flatnonzero(known.any(axis=0)):
-        wanted[:, pixel] = np.median(values[known[:, pixel], :, pixel], axis=0)
-    assert np.array_equal(masked_median(values, known), wanted)
+        wanted[pixel] = np.median(values[known[:, pixel], pixel])
+    values[~known] = top
+    assert np.array_equal(masked_median(values, known.sum(axis=0, dtype=np.int32)), wanted)
 
 
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_samples_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    monkeypatch.setattr(samples_module, "_TILE", 3000)
+    monkeypatch.setattr(samples_module, "_BYTES", 150000)
     monkeypatch.setattr(samples_module, "_IN_MEMORY", memory)
     random = np.random.default_rng(1)
-    layout = Layout(7, 333, 3, np.dtype(np.uint16))
-    values = random.integers(0, 65536, (7, 333, 3)).astype(np.uint16)
-    known = random.random((7, 333)) < 0.5
+    covered = np.zeros((90, 900), bool)
+    covered[33:57, 270:280] = covered[60, 700] = True
+    layout = Layout(7, covered, 3, np.dtype(np.uint16))
+    pictures = random.integers(0, 65536, (7, *covered[layout.part].shape, 3)).astype(np.uint16)
     stored = Samples(layout, tmp_path)
     for number in (3, 0, 6, 1, 5, 2, 4):
-        stored.put(number, values[number], known[number])
-    assert len(layout.tiles()) > 3
-    for place, tile in enumerate(layout.tiles()):
-        found, right = stored.tile(place)
-        assert np.array_equal(found, values[:, tile].transpose(0, 2, 1))
-        assert np.array_equal(right, known[:, tile])
-        found, right = stored.frame(place, 4)
-        assert np.array_equal(found, values[4, tile].T)
-        assert np.array_equal(right, known[4, tile])
+        stored.put(number, pictures[number])
+    assert len(layout.blocks) > 3
+    reached = np.zeros_like(covered)
+    for place, block in enumerate(layout.blocks):
+        rows, columns = layout.inside(place)
+        assert np.array_equal(stored.block(place), pictures[:, rows, columns])
+        assert np.array_equal(stored.one(place, 4), pictures[4, rows, columns])
+        assert np.array_equal(covered[layout.part][rows, columns], covered[block])
+        reached[block] = True
+    assert reached[covered].all()
+    assert reached.mean() < 0.5, "blocks that no mask touches are left out"
     stored.close()
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
-    layout = Layout(10**6, 10**7, 3, np.dtype(np.uint8))
+    layout = Layout(10**8, np.ones((1000, 1000), bool), 3, np.dtype(np.uint8))
     with pytest.raises(OutputError, match=r"takes \d+\.\d GB while it is made, and"):
         Samples(layout, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -71,25 +78,27 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) 
 def test_memory_does_not_grow_with_the_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples_module, "_TILE", 2**19)
+    monkeypatch.setattr(samples_module, "_BYTES", 2**19)
     monkeypatch.setattr(samples_module, "_IN_MEMORY", 0)
 
     def peak(frames: int) -> int:
-        layout = Layout(frames, 20000, 3, np.dtype(np.uint8))
-        line = np.zeros((20000, 3), np.uint8)
+        covered = np.ones((100, 256), bool)
+        layout = Layout(frames, covered, 3, np.dtype(np.uint8))
+        picture = np.zeros((100, 256, 3), np.uint8)
         tracemalloc.start()
         stored = Samples(layout, tmp_path)
         for number in range(frames):
-            stored.put(number, line, np.ones(20000, np.bool_))
-        for place in range(len(layout.tiles())):
-            masked_median(*stored.tile(place))
+            stored.put(number, picture)
+        for place in range(len(layout.blocks)):
+            block = stored.block(place).reshape(frames, -1)
+            masked_median(block, np.full(block.shape[1], frames, np.int32))
         stored.close()
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
 
-    few, many = peak(40), peak(200)
-    assert many < 1.3 * few
+    few, many = peak(40), peak(400)
+    assert many < 1.5 * few
 
 
 def test_frames_are_kept_as_far_as_memory_goes(tmp_path: Path) -> None:

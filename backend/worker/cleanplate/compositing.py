@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..frame_files import Pixels
 from ..mask_files import Mask
+from .removal import around
 
 Floats = NDArray[np.float32]
 
@@ -18,13 +17,21 @@ def composite(frame: Pixels, mask: Mask, colors: Floats) -> Pixels:
     """The frame (h, w) or (h, w, c), of its own type, with `colors` (p, c) in its code values mixed
     in as far as `mask` (h, w) says, in the order of its p pixels over 0. A gray frame takes the
     mean of three channels."""
-    where = np.flatnonzero(mask)
     made = frame.copy()
-    flat: Any = made.reshape(mask.size, -1)
-    share = mask.ravel()[where].astype(np.float32)[:, None] / np.float32(255)
-    wanted = colors if flat.shape[1] > 1 else colors.mean(axis=1, keepdims=True)
-    mixed = flat[where] * (1 - share) + wanted * share
-    flat[where] = np.rint(np.clip(mixed, 0, np.iinfo(frame.dtype).max)).astype(frame.dtype)
+    part = around(mask, 0)
+    if part is None:
+        return made
+    top = np.iinfo(frame.dtype).max
+    wanted = colors if frame.ndim == 3 else colors.mean(axis=1)
+    own, where = made[part], mask[part] > 0
+    fades = mask[part][where] < 255
+    share = mask[part][where][fades].astype(np.float32) / np.float32(255)
+    if frame.ndim == 3:
+        share = share[:, None]
+    mixed = np.rint(np.clip(wanted, 0, top)).astype(frame.dtype)
+    old = own[where][fades]
+    mixed[fades] = np.rint(np.clip(old + share * (wanted[fades] - old), 0, top))
+    own[where] = mixed
     return made
 
 

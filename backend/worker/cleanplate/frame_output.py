@@ -7,7 +7,6 @@ frame itself is, so a frame that is there is done.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from ...atomic import write_bytes
 from ...errors import PlateError, Remedy
 from ..frame_files import Pixels
 from ..image_files import write_png
-from ..mask_files import Mask, write_mask
+from ..mask_files import Mask
 from ..report import Report
 from ..threads import FEW, thread_count
 from .around import fill_around
@@ -27,6 +26,7 @@ from .clean_folder import CleanFolder
 from .compositing import composite, transparent
 from .filling import Filler, Filling, Flags, Floats
 from .grain import NO_GRAIN, Grain
+from .mask_output import Masks, black_png
 from .plate_frames import PlateFrames
 
 
@@ -58,13 +58,15 @@ class Finish:
 
 
 class FrameOutput:
-    """Writes into `folder`, whose masks are there."""
+    """Writes into `folder`."""
 
-    def __init__(self, frames: PlateFrames, folder: CleanFolder, report: Report) -> None:
-        self._frames, self._folder, self._report = frames, folder, report
+    def __init__(
+        self, frames: PlateFrames, masks: Masks, folder: CleanFolder, report: Report
+    ) -> None:
+        self._frames, self._masks = frames, masks
+        self._folder, self._report = folder, report
         self._threads = min(FEW, thread_count())
-        self._lock, self._done = threading.Lock(), 0
-        self._black: bytes | None = None
+        self._black = black_png(folder)
 
     def copy(self, numbers: Sequence[int]) -> None:
         """Frames in which nothing is replaced. Raises PlateError, OutputError."""
@@ -117,7 +119,7 @@ class FrameOutput:
                                       "frames")  # fmt: skip
 
     def _read(self, number: int) -> tuple[Pixels, Mask]:
-        return self._frames.take(number), self._folder.read_mask(number)
+        return self._frames.take(number), self._masks.read(number)
 
     def _write(
         self, number: int, frame: Pixels, mask: Mask, filling: Filling, finish: Finish
@@ -128,18 +130,12 @@ class FrameOutput:
         else:
             holes = np.zeros(mask.shape, np.bool_)
             holes[np.nonzero(mask)] = ~filling.seen
-            write_mask(self._folder.holes(number), holes.astype(np.uint8) * np.uint8(255))
+            write_png(self._folder.holes(number), holes.view(np.uint8) * np.uint8(255))
             made = _with_unseen(number, frame, mask, filling, holes, finish)
         write_png(self._folder.frame(number), made)
 
     def _write_black_holes(self, number: int) -> None:
-        file = self._folder.holes(number)
-        with self._lock:
-            if self._black is None:
-                width, height = self._folder.size
-                write_mask(file, np.zeros((height, width), np.uint8))
-                self._black = file.read_bytes()
-        write_bytes(file, self._black)
+        write_bytes(self._folder.holes(number), self._black)
 
 
 def _with_unseen(

@@ -51,8 +51,10 @@ class GrainMeasure:
 
     def __init__(self, reference: Floats, top: float) -> None:
         """`reference` is (s, c); `top` the brightest code value."""
-        self._reference, self._top = reference, top
+        self._reference = reference
         self._edges = np.linspace(0, top, _BINS + 1)
+        bins = np.digitize(reference, self._edges[1:-1])
+        self._pixels = [[np.flatnonzero(row == place) for row in bins.T] for place in range(_BINS)]
         self._found: list[Floats] = []
 
     def add(self, values: Floats) -> None:
@@ -74,12 +76,10 @@ class GrainMeasure:
     def _deviations(self, off: Floats) -> Floats:
         """(b, c) in each span of brightness, NaN where too few pixels have it."""
         found = np.full((_BINS, off.shape[1]), np.nan, np.float32)
-        for channel in range(off.shape[1]):
-            bins = np.digitize(self._reference[:, channel], self._edges[1:-1])
-            for place in range(_BINS):
-                within = off[bins == place, channel]
-                if len(within) >= _FEWEST:
-                    found[place, channel] = _deviation(within) / np.sqrt(2)
+        for place, channels in enumerate(self._pixels):
+            for channel, pixels in enumerate(channels):
+                if len(pixels) >= _FEWEST:
+                    found[place, channel] = _deviation(off[pixels, channel]) / np.sqrt(2)
         return found
 
 

@@ -8,51 +8,70 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 1 << 15
+_PIECE = 1 << 14
 """Bytes of one frame that are looked at together: those of many frames stay in the processor's
 cache."""
 
 
-def masked_median(samples: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(c, p) from uint8 or uint16 `samples` (n, c, p) where they are `known` (n, p); 0 where none
-    is. Of an even number it is the mean of the middle two.
+def masked_median(samples: NDArray[Any], count: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(p,) from uint8 or uint16 `samples` (n, p), of which the `count` (p,) smallest are meant:
+    what is masked is as large as can be. 0 where none is; of an even number the mean of the middle
+    two.
 
-    Each bit of the lower middle value is found by counting the samples below a trial value: time
-    is in proportion to the frames, and no more memory than for some thousand pixels is taken.
+    The lower middle value is found bit by bit, by counting the samples below a trial value, in the
+    range that the samples have: time is in proportion to the frames, and hardly any memory is
+    taken.
     """
-    _frames, channels, pixels = samples.shape
-    median = np.empty((channels, pixels), np.float32)
-    step = max(_BLOCK // samples.dtype.itemsize, 1)
-    for start in range(0, pixels, step):
+    median = np.zeros(samples.shape[1], np.float32)
+    step = max(_PIECE // samples.dtype.itemsize, 1)
+    for start in range(0, len(median), step):
         span = slice(start, start + step)
-        count = known[:, span].sum(axis=0, dtype=np.int32)
-        # As large as can be, what is not known is never counted among those below.
-        unknown = (known[:, span].view(np.uint8) - np.uint8(1)).astype(samples.dtype)
-        if samples.dtype == np.uint16:
-            unknown *= 257
-        for channel in range(channels):
-            found = _middle(samples[:, channel, span] | unknown, count)
-            median[channel, span] = np.where(count > 0, found, 0)
+        if count[span].any():
+            median[span] = _middle(samples[:, span], count[span])
+    median[count == 0] = 0
     return median
 
 
 def _middle(samples: NDArray[Any], count: NDArray[np.int32]) -> NDArray[np.float32]:
-    """(p,) of samples (n, p), of which the `count` (p,) smallest are meant."""
-    lower = _of_rank(samples, (count - 1) // 2)
+    top = samples.dtype.type(np.iinfo(samples.dtype).max)
+    rank = (count - 1) // 2
+    lowest, highest = samples.min(axis=0), _highest(samples)
+    # What is white is no different from what is masked: it is where the others are too few.
+    darker = _count(np.less, samples, np.full_like(lowest, top))
+    highest = np.where(darker > 0, highest, lowest)
+    if (highest == lowest).all() and ((darker == 0) | (darker >= count)).all():
+        flat: NDArray[np.float32] = lowest.astype(np.float32)
+        return flat
+    lower = np.where(darker > rank, _of_rank(samples, rank, lowest, highest), top)
     above = _next_above(samples, lower)
     upper = np.where(_count(np.less_equal, samples, lower) > count // 2, lower, above)
     middle: NDArray[np.float32] = (lower.astype(np.float32) + upper) / np.float32(2)
     return middle
 
 
-def _of_rank(samples: NDArray[Any], rank: NDArray[np.int32]) -> NDArray[Any]:
-    """(p,) the value that `rank` (p,) samples come before, by bisection from the highest bit."""
-    value = np.zeros(samples.shape[1], samples.dtype)
-    bit = int(np.iinfo(samples.dtype).max) // 2 + 1
-    while bit:
-        trial = value | samples.dtype.type(bit)
+def _highest(samples: NDArray[Any]) -> NDArray[Any]:
+    """(p,) the largest sample that is not as large as can be; anything where there is none."""
+    # One more wraps what is as large as can be around to 0, under everything else.
+    highest = np.zeros(samples.shape[1], samples.dtype)
+    beyond = np.empty_like(highest)
+    for row in samples:
+        np.add(row, samples.dtype.type(1), out=beyond)
+        np.maximum(highest, beyond, out=highest)
+    found: NDArray[Any] = highest - samples.dtype.type(1)
+    return found
+
+
+def _of_rank(
+    samples: NDArray[Any], rank: NDArray[np.int32], lowest: NDArray[Any], highest: NDArray[Any]
+) -> NDArray[Any]:
+    """(p,) the value that `rank` (p,) samples come before, between `lowest` and `highest` (p,), by
+    bisection from the highest bit of their greatest distance."""
+    value, top = lowest, int(np.iinfo(samples.dtype).max)
+    bits = int((highest - lowest).max()).bit_length()
+    for bit in (1 << place for place in reversed(range(bits))):
+        step = samples.dtype.type(bit)
+        trial = np.minimum(value, samples.dtype.type(top - bit)) + step
         value = np.where(_count(np.less, samples, trial) <= rank, trial, value)
-        bit //= 2
     return value
 
 

@@ -14,23 +14,24 @@ the measured strength.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import MaskError
 from ..frame_files import Pixels
-from ..mask_files import Mask
 from ..report import Report
 from ..threads import threads
 from .exposure_gains import STEADY, SteadyPixels, gains
 from .filling import Filling, Flags
 from .grain import NO_GRAIN, Grain, GrainMeasure
+from .mask_output import Masks
 from .masked_median import masked_median
 from .plate_frames import PlateFrames
+from .removal import Block, around
 from .samples import Layout, Samples
 
 Floats = NDArray[np.float32]
@@ -52,30 +53,32 @@ class Median:
     def __init__(
         self,
         frames: PlateFrames,
-        mask: Callable[[int], Mask],
-        covered: Flags,
+        masks: Masks,
         settings: MedianSettings,
         folder: Path,
         report: Report,
     ) -> None:
-        """`mask` gives a frame's, 0 where nothing is replaced; `covered` (h, w) is where any is
-        not. Raises PlateError, MaskError, OutputError."""
-        self._frames, self._mask, self._settings = frames, mask, settings
+        """The masks select something. Raises PlateError, MaskError, OutputError."""
+        self._frames, self._masks, self._settings = frames, masks, settings
         self._numbers: Sequence[int] = list(frames.files)
         self._places = {number: place for place, number in enumerate(self._numbers)}
-        self._covered = np.flatnonzero(covered)
-        if not len(self._covered):
-            raise MaskError("The masks select nothing in any frame.")
-        self._steady = SteadyPixels.outside(covered)
         self._start = frames.read(self._numbers[len(self._numbers) // 2])
-        self._top = float(np.iinfo(self._start.dtype).max)
+        self._kind = self._start.dtype
+        self._top = int(np.iinfo(self._kind).max)
         channels = 1 if self._start.ndim == 2 else self._start.shape[2]
-        layout = Layout(len(self._numbers), len(self._covered), channels, self._start.dtype)
+        layout = Layout(len(self._numbers), masks.covered, channels, self._kind)
+        self._part = layout.part
+        shape = masks.covered[self._part].shape
+        self._steady = SteadyPixels.outside(masks.covered)
         self._samples = Samples(layout, folder, _bytes_of(frames.files))
         self._gains: Floats = np.ones((len(self._numbers), channels), np.float32)
         self._grain = NO_GRAIN
-        self._median: Floats = np.zeros((len(self._covered), channels), np.float32)
-        self._seen: Flags = np.zeros(len(self._covered), np.bool_)
+        # Of what lies around all blocks: how many frames show each pixel, and their median, which
+        # in 8 bits is kept in steps of 1/128.
+        self._count = np.full(shape, len(self._numbers), np.int32)
+        self._median = np.zeros((*shape, channels), np.uint16)
+        self._steps = np.float32(128 if self._kind == np.uint8 else 1)
+        self._lock = threading.Lock()
         try:
             self._gather(report)
             self._find(report)
@@ -87,21 +90,20 @@ class Median:
         self._samples.close()
 
     @property
-    def exposure_range(self) -> float:
-        """The brightest frame's gain over the darkest's."""
-        return float((self._gains.max(axis=0) / self._gains.min(axis=0)).max())
-
-    @property
     def grain(self) -> Grain:
         return self._grain
 
     def fill(self, number: int, _frame: Pixels, holes: Flags) -> Filling:
-        inside = holes.ravel()[self._covered]
-        colors = self._median[inside]
+        block = around(holes, 0)
+        if block is None:
+            return Filling(np.zeros((0, 3), np.float32), np.zeros(0, np.bool_))
+        inside, here = holes[block], _within(block, self._part)
+        colors = self._median[here][inside] / self._steps
+        seen = self._count[here][inside] > 0
         if not self._grain.is_none:
-            colors = self._grainy(self._places[number], inside, colors)
+            colors = self._grainy(self._places[number], here, inside, colors, seen)
         colors = colors * self._gains[self._places[number]]
-        return Filling(np.repeat(colors, 3 // colors.shape[1], axis=1), self._seen[inside])
+        return Filling(np.broadcast_to(colors, (len(colors), 3)), seen)
 
     def _gather(self, report: Report) -> None:
         report.status("Reading the plate")
@@ -122,9 +124,17 @@ class Median:
         self._grain = measure.grain() if self._settings.grain else NO_GRAIN
 
     def _put(self, number: int, frame: Pixels) -> None:
-        flat = frame.reshape(frame.shape[0] * frame.shape[1], -1)
-        known = self._mask(number).ravel()[self._covered] < 255
-        self._samples.put(self._places[number], flat[self._covered], known)
+        """What is masked is as bright as can be. A pixel that only fades counts as seen: its own
+        color is the background's."""
+        picture = frame[self._part].copy()
+        found = self._masks.part(number)
+        if found is not None:
+            block, mask = found
+            masked, here = mask == 255, _within(block, self._part)
+            picture[here][masked] = self._top
+            with self._lock:
+                self._count[here] -= masked
+        self._samples.put(self._places[number], picture)
 
     def _compare(self, number: int, values: Floats, start: Floats, measure: GrainMeasure) -> None:
         gain = gains(values, start, self._top)
@@ -135,53 +145,76 @@ class Median:
 
     def _find(self, report: Report) -> None:
         report.status("Finding the background")
-        tiles = self._samples.layout.tiles()
+        blocks = self._samples.layout.blocks
 
         def work(place: int) -> None:
-            values, known = self._samples.tile(place)
-            self._median[tiles[place]] = self._middle(values, known).T
-            self._seen[tiles[place]] = known.any(axis=0)
+            here = self._samples.layout.inside(place)
+            samples = self._samples.block(place)
+            count = np.repeat(self._count[here].ravel(), samples.shape[3])
+            middle = self._middle(samples, count).reshape(samples.shape[1:])
+            self._median[here] = np.rint(middle * self._steps)
 
-        with threads(work, range(len(tiles)), most=2) as finished:
+        with threads(work, range(len(blocks)), most=2) as finished:
             for done, _ in enumerate(finished, 1):
-                report.progress(done, len(tiles), "tiles")
+                report.progress(done, len(blocks), "blocks")
 
-    def _middle(self, values: Pixels, known: Flags) -> Floats:
-        """(c, p) at the exposure of the frame that others are compared with."""
+    def _middle(self, samples: Pixels, count: NDArray[np.int32]) -> Floats:
+        """(p,) at the exposure of the frame that others are compared with."""
         if (self._gains == 1).all():
-            return masked_median(values, known)
+            return masked_median(samples.reshape(len(samples), -1), count)
         # In as fine steps as 16 bits have for what all frames could hold at that exposure.
         scale = np.float32(65535 / self._top * self._gains.min())
-        matched = np.empty(values.shape, np.uint16)
-        for place, row in enumerate(values):
-            matched[place] = np.rint(row * (scale / self._gains[place])[:, None])
-        return masked_median(matched, known) / scale
+        matched = np.empty(samples.shape, np.uint16)
+        for place, picture in enumerate(samples):
+            matched[place] = np.rint(picture * (scale / self._gains[place]))
+            matched[place][picture == self._top] = 65535
+        found = masked_median(matched.reshape(len(samples), -1), count)
+        most: Floats = np.minimum(found / scale, np.float32(65535) / self._steps)
+        return most
 
-    def _grainy(self, place: int, inside: Flags, colors: Floats) -> Floats:
+    def _grainy(
+        self, place: int, here: Block, inside: Flags, colors: Floats, seen: Flags
+    ) -> Floats:
         """The median's colors (p, c) with grain, at its exposure."""
         most = self._grain.at(colors)
-        off, left = self._donated(place, inside, colors)
+        off, left = self._donated(place, here, inside, colors, seen)
         random = np.random.default_rng(self._numbers[place])
         off[left] = most[left] * random.standard_normal(off[left].shape, np.float32)
         return colors + np.clip(off, -_HELD_BY * most, _HELD_BY * most)
 
-    def _donated(self, place: int, inside: Flags, colors: Floats) -> tuple[Floats, Flags]:
-        """(p, c) how far donors are off the colors, and for which pixels (p,) there is none."""
-        off, left = np.zeros_like(colors), np.ones(len(colors), np.bool_)
-        ends = np.cumsum([0, *(int(inside[tile].sum()) for tile in self._samples.layout.tiles())])
+    def _donated(
+        self, place: int, here: Block, inside: Flags, colors: Floats, seen: Flags
+    ) -> tuple[Floats, Flags]:
+        """(p, c) how far donors are off the colors, and which of the seen (p,) have none."""
+        off, left = np.zeros_like(colors), seen.copy()
+        wanted = np.zeros(self._count.shape, np.bool_)
+        picture = np.empty((*wanted.shape, colors.shape[1]), self._kind)
         for donor in donors(place, len(self._numbers)):
-            if not (left & self._seen[inside]).any():
+            wanted[here][inside] = left
+            self._read_donor(donor, wanted, picture)
+            own = picture[here][inside]
+            taken = left & (own < self._top).any(axis=1)
+            off[taken] = own[taken] / self._gains[donor] - colors[taken]
+            left &= ~taken
+            if not left.any():
                 break
-            for tile, part in enumerate(self._samples.layout.tiles()):
-                span = slice(int(ends[tile]), int(ends[tile + 1]))
-                if not left[span].any():
-                    continue
-                values, known = self._samples.frame(tile, donor)
-                taken = left[span] & known[inside[part]]
-                own = values[:, inside[part]][:, taken].T / self._gains[donor]
-                off[span][taken] = own - colors[span][taken]
-                left[span] &= ~taken
         return off, left
+
+    def _read_donor(self, donor: int, wanted: Flags, picture: Pixels) -> None:
+        """Those blocks of a frame that have something of what is wanted (h, w)."""
+        for place in range(len(self._samples.layout.blocks)):
+            here = self._samples.layout.inside(place)
+            if wanted[here].any():
+                picture[here] = self._samples.one(place, donor)
+
+
+def _within(block: Block, part: Block) -> Block:
+    """A block's rows and columns within a part that holds it."""
+    (rows, columns), (top, left) = block, (each.start for each in part)
+    return (
+        slice(rows.start - top, rows.stop - top),
+        slice(columns.start - left, columns.stop - left),
+    )
 
 
 def donors(place: int, frames: int) -> list[int]:

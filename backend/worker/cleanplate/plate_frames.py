@@ -12,7 +12,7 @@ from ...errors import PlateError, Remedy
 from ...shot import Plate, Shot
 from ..frame_files import Pixels, read_frame
 
-KEPT = 256 * 2**20
+KEPT = 300 * 2**20
 """Bytes of frames that are kept."""
 
 

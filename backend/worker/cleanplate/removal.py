@@ -28,6 +28,9 @@ TRACE = 8
 """Up to here a matte is noise: a network's black is off by some levels, and of something that is as
 bright as the background is dark such a share leaves no more than that many levels behind."""
 
+Block = tuple[slice, slice]
+"""Rows and columns."""
+
 _NOTHING = (
     "There are no masks of what is to be removed: run Roto by Text or Interactive Roto first, or "
     "import masks into roto/ under a label such as actor."
@@ -135,21 +138,23 @@ def grown(selected: Any, dilate: float, feather: float) -> Mask:
     part = around(selected, int(np.ceil(dilate + feather)) + 1)
     if part is None:
         return mask
-    outside = np.where(selected[part], 0, 255).astype(np.uint8)
+    outside = (~selected[part]).view(np.uint8)
     away: Any = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     away -= np.float32(dilate + 1e-3)
+    found = (away <= 0).view(np.uint8) * np.uint8(255)
     if feather > 0:
-        share = np.clip(away / np.float32(feather), 0, 1)
-        mask[part] = np.rint(255 * (1 - share * share * (3 - 2 * share))).astype(np.uint8)
-    else:
-        mask[part] = np.where(away <= 0, 255, 0)
+        fades = (away > 0) & (away < feather)
+        share = away[fades] / np.float32(feather)
+        found[fades] = np.rint(255 * (1 - share * share * (3 - 2 * share)))
+    mask[part] = found
     return mask
 
 
-def around(selected: Any, margin: int) -> tuple[slice, slice] | None:
-    """The rows and columns (h, w) with what is selected and so much around it; None for nothing."""
-    rows, columns = (np.flatnonzero(selected.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+def around(selected: Any, margin: int) -> Block | None:
+    """The rows and columns of what is selected, (h, w) bool or uint8, and so much around it; None
+    for nothing."""
+    left, top, width, height = cv2.boundingRect(selected.view(np.uint8))
+    if not width:
         return None
-    top, left = max(int(rows[0]) - margin, 0), max(int(columns[0]) - margin, 0)
-    return slice(top, int(rows[-1]) + margin + 1), slice(left, int(columns[-1]) + margin + 1)
+    rows = slice(max(top - margin, 0), top + height + margin)
+    return rows, slice(max(left - margin, 0), left + width + margin)

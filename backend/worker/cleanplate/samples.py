@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Some pixels of every frame, put down frame by frame and read for all frames at once.
+"""Parts of every frame, put down frame by frame and read for all frames at once.
 
-They lie on the disk, tile by tile and in each frame by frame: memory holds one tile, however many
-frames there are. What is small stays in memory.
+The parts are blocks, those that a mask touches in any frame. They lie on the disk, block by block
+and in each frame by frame: memory holds one block, however many frames there are. What is small
+stays in memory. What is not known of a frame is as bright as can be.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import io
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,41 +21,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import OutputError
+from ..frame_files import Pixels
+from .removal import Block
 
-_TILE = 24 * 2**20
-"""Bytes of a tile, of all frames together."""
-_IN_MEMORY = 96 * 2**20
+Flags = NDArray[np.bool_]
+_LINES, _COLUMNS = 32, 256
+_BYTES = 16 * 2**20
+"""Of a block, all frames together; it has fewer lines where that is more."""
+_IN_MEMORY = 64 * 2**20
 _GB = 1e9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """`channels` values of the type `kind` for each of `pixels` in each of `frames`."""
+    """Blocks of `frames` pictures, of which those that have something of `covered` (h, w) count;
+    `channels` values of the type `kind` a pixel."""
 
     frames: int
-    pixels: int
+    covered: Flags
     channels: int
     kind: np.dtype[Any]
 
+    @cached_property
+    def blocks(self) -> list[Block]:
+        height, width = self.covered.shape
+        lines = self._lines
+        every = (
+            (slice(top, min(top + lines, height)), slice(left, min(left + _COLUMNS, width)))
+            for top in range(0, height, lines)
+            for left in range(0, width, _COLUMNS)
+        )
+        return [block for block in every if self.covered[block].any()]
+
+    @cached_property
+    def part(self) -> Block:
+        """The rows and columns that hold all blocks."""
+        rows, columns = zip(*self.blocks, strict=True)
+        return (
+            slice(min(each.start for each in rows), max(each.stop for each in rows)),
+            slice(min(each.start for each in columns), max(each.stop for each in columns)),
+        )
+
+    def inside(self, place: int) -> Block:
+        """A block's rows and columns within `part`."""
+        (rows, columns), (top, left) = self.blocks[place], (each.start for each in self.part)
+        return (
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )
+
     @property
-    def tile(self) -> int:
-        """Pixels in each tile but the last."""
-        each = self.frames * self.channels * self.kind.itemsize
-        return max(_TILE // each // 8 * 8, 8)
+    def _lines(self) -> int:
+        line = self.frames * _COLUMNS * self.channels * self.kind.itemsize
+        return max(1, min(_LINES, _BYTES // line))
 
-    def tiles(self) -> list[slice]:
-        """The pixels of each tile."""
-        starts = range(0, self.pixels, self.tile)
-        return [slice(start, min(start + self.tile, self.pixels)) for start in starts]
+    def shape(self, place: int) -> tuple[int, int, int]:
+        """Of a block in one frame, by its place among all."""
+        rows, columns = self.blocks[place]
+        return rows.stop - rows.start, columns.stop - columns.start, self.channels
 
-    def entry(self, pixels: int) -> int:
-        """Bytes of so many pixels of a frame: the values, then a bit for each that is known."""
-        return pixels * self.channels * self.kind.itemsize + -(-pixels // 8)
+    @cached_property
+    def entries(self) -> list[int]:
+        """Bytes of each block in one frame."""
+        shapes = map(self.shape, range(len(self.blocks)))
+        return [int(np.prod(shape)) * self.kind.itemsize for shape in shapes]
 
-    @property
-    def size(self) -> int:
-        """Bytes of it all."""
-        return self.frames * sum(self.entry(tile.stop - tile.start) for tile in self.tiles())
+    @cached_property
+    def offsets(self) -> list[int]:
+        """Where each block begins, and where the last one ends."""
+        return [0, *(int(end) * self.frames for end in np.cumsum(self.entries))]
 
 
 class Samples:
@@ -64,72 +99,51 @@ class Samples:
     def __init__(self, layout: Layout, folder: Path, more: int = 0) -> None:
         self.layout, self._lock = layout, threading.Lock()
         self._file: IO[bytes]
-        if layout.size <= _IN_MEMORY:
-            self._file = io.BytesIO(bytes(layout.size))
+        size = layout.offsets[-1]
+        if size <= _IN_MEMORY:
+            self._file = io.BytesIO(bytes(size))
             return
-        _check_room(folder, layout.size + more)
+        _check_room(folder, size + more)
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
 
     def close(self) -> None:
         self._file.close()
 
-    def put(self, frame: int, values: NDArray[Any], known: NDArray[np.bool_]) -> None:
-        """A frame's `values` (p, c), of which those are right that are `known` (p,)."""
-        planes = np.ascontiguousarray(values.T)
-        for place, tile in enumerate(self.layout.tiles()):
-            data = planes[:, tile].tobytes() + np.packbits(known[tile]).tobytes()
+    def put(self, frame: int, picture: Pixels) -> None:
+        """The blocks of what a picture has in `layout.part`, (h, w, c), or (h, w) of one channel."""
+        for place in range(len(self.layout.blocks)):
+            data = np.ascontiguousarray(picture[self.layout.inside(place)]).data
             with self._lock:
                 self._file.seek(self._offset(place, frame))
                 self._file.write(data)
 
-    def tile(self, place: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Values (n, c, p) of a tile in all frames, and which of them (n, p) are known."""
-        layout, tile = self.layout, self.layout.tiles()[place]
-        pixels = tile.stop - tile.start
-        data = self._read(self._offset(place, 0), layout.frames * layout.entry(pixels))
-        return self._parts(data.reshape(layout.frames, -1), pixels)
-
-    def frame(self, place: int, frame: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Values (c, p) of a tile in one frame, and which of them (p,) are known."""
-        tile = self.layout.tiles()[place]
-        pixels = tile.stop - tile.start
-        data = self._read(self._offset(place, frame), self.layout.entry(pixels))
-        values, known = self._parts(data[None], pixels)
-        return values[0], known[0]
-
-    def _parts(
-        self, entries: NDArray[np.uint8], pixels: int
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def block(self, place: int) -> NDArray[Any]:
+        """(n, h, w, c) of one block in all frames."""
         layout = self.layout
-        length = pixels * layout.channels * layout.kind.itemsize
-        values = np.ascontiguousarray(entries[:, :length]).view(layout.kind)
-        known = np.unpackbits(entries[:, length:], axis=1, count=pixels).view(np.bool_)
-        return values.reshape(len(entries), layout.channels, pixels), known
+        data = self._read(layout.offsets[place], layout.frames * layout.entries[place])
+        return data.view(layout.kind).reshape(layout.frames, *layout.shape(place))
+
+    def one(self, place: int, frame: int) -> NDArray[Any]:
+        """(h, w, c) of one block in one frame."""
+        data = self._read(self._offset(place, frame), self.layout.entries[place])
+        return data.view(self.layout.kind).reshape(self.layout.shape(place))
 
     def _offset(self, place: int, frame: int) -> int:
-        layout, tiles = self.layout, self.layout.tiles()
-        whole = layout.entry(layout.tile)
-        tile = tiles[place]
-        return place * layout.frames * whole + frame * layout.entry(tile.stop - tile.start)
+        return self.layout.offsets[place] + frame * self.layout.entries[place]
 
     def _read(self, offset: int, size: int) -> NDArray[np.uint8]:
-        data = bytearray(size)
+        data = np.empty(size, np.uint8)
         with self._lock:
             self._file.seek(offset)
-            for start, chunk in _chunks(self._file, size):
-                data[start : start + len(chunk)] = chunk
-        return np.frombuffer(data, np.uint8)
-
-
-def _chunks(file: IO[bytes], size: int) -> Iterator[tuple[int, bytes]]:
-    """What a file gives until there is so much of it; a disk may give less than was asked for."""
-    start = 0
-    while start < size:
-        chunk = file.read(size - start)
-        if not chunk:
-            raise OutputError("The samples of the plate on the disk are gone: run again.")
-        yield start, chunk
-        start += len(chunk)
+            start = 0
+            # A disk may give less at a time than was asked for.
+            while start < size:
+                chunk = self._file.read(size - start)
+                if not chunk:
+                    raise OutputError("The samples of the plate on the disk are gone: run again.")
+                data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+                start += len(chunk)
+        return data
 
 
 def _check_room(folder: Path, needed: int) -> None:

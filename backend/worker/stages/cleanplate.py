@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,8 @@ class _Run:
             masks = write_masks(removal, self._plate.frames, self._folder, self._report)
         if not masks.covered.any():
             raise MaskError("The masks are black in every frame: there is nothing to remove.")
-        method = self._method()
-        output = FrameOutput(self._frames, self._folder, self._report)
+        method = self._method(masks)
+        output = FrameOutput(self._frames, masks, self._folder, self._report)
         with self._timed("copying"):
             output.copy([n for n in self._left(masks) if not masks.pixels[n]])
         if method == PROPAINTER:
@@ -86,21 +86,17 @@ class _Run:
             self._make_up_unseen(coverage)
         self._tell(removal, method, coverage)
 
-    def _method(self) -> str:
-        method = choose_method(
-            self._options.method, self._shot, self._still, lambda: self._inpainter(AUTO)
-        )
-        if method == MEDIAN and (warning := median_warning(self._shot, self._still)):
+    def _method(self, masks: Masks) -> str:
+        @cache
+        def still() -> bool:
+            self._report.status("Looking whether the camera stands still")
+            return stands_still(self._plate.frames, self._frames.read, masks.read)
+
+        asked = self._options.method
+        method = choose_method(asked, self._shot, still, lambda: self._inpainter(AUTO))
+        if method == MEDIAN and (warning := median_warning(self._shot, still)):
             self._report.warning(warning)
         return method
-
-    def _still(self) -> bool:
-        return self._is_still
-
-    @cached_property
-    def _is_still(self) -> bool:
-        self._report.status("Looking whether the camera stands still")
-        return stands_still(self._plate.frames, self._frames.read, self._folder.read_mask)
 
     def _left(self, masks: Masks) -> list[int]:
         """The frames that an interrupted run has not written."""
@@ -129,8 +125,7 @@ class _Run:
             settings = MedianSettings(options.grain, options.match_exposure)
             median = Median(
                 self._frames,
-                self._folder.read_mask,
-                masks.covered,
+                masks,
                 settings,
                 self._folder.path,
                 self._report,
@@ -140,9 +135,7 @@ class _Run:
             return
         from ..cleanplate.projection import Projection  # type: ignore[import-not-found]
 
-        yield Projection(
-            self._shot, self._plate, self._frames, self._folder.read_mask, options, self._report
-        )
+        yield Projection(self._shot, self._plate, self._frames, masks.read, options, self._report)
 
     def _make_up_all(self, masks: Masks) -> None:
         if any(masks.pixels[number] for number in self._left(masks)):
