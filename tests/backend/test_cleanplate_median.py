@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_the_frames(
 def test_frames_are_kept_as_far_as_memory_goes(tmp_path: Path) -> None:
     shot = make_shot(tmp_path / "shot", count=4)
     files = {number: shot.frame_file(number) for number in shot.load_plate().frames}
-    frames = PlateFrames(files, (WIDTH, HEIGHT), most=2 * WIDTH * HEIGHT * 3)
+    frames = PlateFrames(files, (WIDTH, HEIGHT), most=3 * WIDTH * HEIGHT * 3, worked_on=1)
     read = {number: frames.read(number) for number in files}
     assert [frames.read(number) is read[number] for number in files] == [True, True, False, False]
     assert frames.take(1001) is read[1001]

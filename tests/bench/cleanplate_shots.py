@@ -89,26 +89,29 @@ class Likeness:
     """Of all frames together.
 
     decibels      PSNR of what was replaced (more than half of it) against the render without actor
+    replaced      pixels that is over
     changed       pixels outside of the masks, feather included, that are not the plate's
-    replaced      pixels that were replaced
+    kept          pixels outside
     """
 
     decibels: float
-    changed: int
     replaced: int
+    changed: int
+    kept: int
 
 
 def likeness(rendered: Rendered, result: Path) -> Likeness:
     """Compares a folder cleanplate/ with what was rendered without the actor."""
-    squares, count, changed = 0.0, 0, 0
+    squares, count, changed, kept = 0.0, 0, 0, 0
     for number, made, mask in _results(rendered, result):
         where = mask >= 128
         apart = made[where].astype(float) - rendered.clean(number)[where]
         squares, count = squares + float((apart**2).mean(axis=1).sum()), count + int(where.sum())
         outside = mask == 0
         changed += int((made[outside] != rendered.frame(number)[outside]).any(axis=1).sum())
+        kept += int(outside.sum())
     decibels = float(10 * np.log10(255**2 * count / squares)) if squares else np.inf
-    return Likeness(decibels, changed, count)
+    return Likeness(decibels, count, changed, kept)
 
 
 def _results(rendered: Rendered, result: Path) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

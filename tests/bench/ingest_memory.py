@@ -35,7 +35,7 @@ def _figure(name: str, plate: Path, shot: Path) -> dict[str, Any]:
     with subprocess.Popen(command, cwd=_ROOT, stdout=sys.stderr) as process:
         peak = 0
         while process.poll() is None:
-            peak = max(peak, sum(map(_resident, _family(process.pid))))
+            peak = max(peak, sum(map(resident, family(process.pid))))
             time.sleep(_PAUSE)
     if process.returncode:
         raise AssertionError(f"the ingest of {plate.name} failed")
@@ -46,7 +46,7 @@ def _figure(name: str, plate: Path, shot: Path) -> dict[str, Any]:
     return at_most(f"peak memory at 4K, {name}", peak / 1e6, "MB", GOAL, how)
 
 
-def _family(process: int) -> list[int]:
+def family(process: int) -> list[int]:
     """A process and all below it."""
     found = [process]
     for task in Path(f"/proc/{process}/task").glob("*/children"):
@@ -55,11 +55,11 @@ def _family(process: int) -> list[int]:
         except OSError:
             continue
         for child in children:
-            found += _family(int(child))
+            found += family(int(child))
     return found
 
 
-def _resident(process: int) -> int:
+def resident(process: int) -> int:
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except OSError:

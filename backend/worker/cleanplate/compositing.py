@@ -22,16 +22,18 @@ def composite(frame: Pixels, mask: Mask, colors: Floats) -> Pixels:
     if part is None:
         return made
     top = np.iinfo(frame.dtype).max
-    wanted = colors if frame.ndim == 3 else colors.mean(axis=1)
-    own, where = made[part], mask[part] > 0
-    fades = mask[part][where] < 255
-    share = mask[part][where][fades].astype(np.float32) / np.float32(255)
-    if frame.ndim == 3:
-        share = share[:, None]
+    wanted = colors if frame.ndim == 3 else colors.mean(axis=1, keepdims=True)
+    own = frame[part].copy()
+    flat = own.reshape(-1, wanted.shape[1])
+    where = np.flatnonzero(mask[part])
+    shares = mask[part].ravel().take(where)
     mixed = np.rint(np.clip(wanted, 0, top)).astype(frame.dtype)
-    old = own[where][fades]
+    fades = np.flatnonzero(shares < 255)
+    share = shares[fades, None].astype(np.float32) / np.float32(255)
+    old = flat.take(where[fades], axis=0)
     mixed[fades] = np.rint(np.clip(old + share * (wanted[fades] - old), 0, top))
-    own[where] = mixed
+    flat[where] = mixed
+    made[part] = own
     return made
 
 

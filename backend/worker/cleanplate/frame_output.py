@@ -113,7 +113,7 @@ class FrameOutput:
             filling = filler.fill(number, frame, mask > 0)
             unseen[number] = int(np.count_nonzero(~filling.seen))
             writing.append(pool.submit(self._write, number, frame, mask, filling, finish))
-            while len(writing) > self._threads or (writing and not left and not reading):
+            while len(writing) >= self._threads or (writing and not left and not reading):
                 writing.popleft().result()
                 self._report.progress(total - len(left) - len(reading) - len(writing), total,
                                       "frames")  # fmt: skip

@@ -98,8 +98,10 @@ class Median:
         if block is None:
             return Filling(np.zeros((0, 3), np.float32), np.zeros(0, np.bool_))
         inside, here = holes[block], _within(block, self._part)
-        colors = self._median[here][inside] / self._steps
-        seen = self._count[here][inside] > 0
+        places = np.flatnonzero(inside)
+        median = np.ascontiguousarray(self._median[here]).reshape(inside.size, -1)
+        colors = median.take(places, axis=0) / self._steps
+        seen = self._count[here].ravel().take(places) > 0
         if not self._grain.is_none:
             colors = self._grainy(self._places[number], here, inside, colors, seen)
         colors = colors * self._gains[self._places[number]]
@@ -130,8 +132,10 @@ class Median:
         found = self._masks.part(number)
         if found is not None:
             block, mask = found
-            masked, here = mask == 255, _within(block, self._part)
-            picture[here][masked] = self._top
+            masked, here = (mask == 255).view(np.uint8), _within(block, self._part)
+            white = (masked * self._kind.type(self._top)).reshape(*mask.shape, 1)
+            own = picture.reshape(*picture.shape[:2], -1)[here]
+            np.bitwise_or(own, np.repeat(white, own.shape[2], axis=2), out=own)
             with self._lock:
                 self._count[here] -= masked
         self._samples.put(self._places[number], picture)

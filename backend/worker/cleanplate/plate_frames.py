@@ -12,15 +12,25 @@ from ...errors import PlateError, Remedy
 from ...shot import Plate, Shot
 from ..frame_files import Pixels, read_frame
 
-KEPT = 300 * 2**20
-"""Bytes of frames that are kept."""
+_HELD = 450 * 10**6
+"""Bytes of frames, those that are worked on among them."""
+_WORKED_ON = 16
+"""Frames that are read, filled and written at one time take as much as so many, about."""
 
 
 class PlateFrames:
-    """May be asked from any thread."""
+    """May be asked from any thread. Keeps frames as long as they, with `worked_on` more, take no
+    more than `most` bytes."""
 
-    def __init__(self, files: Mapping[int, Path], size: tuple[int, int], most: int = KEPT) -> None:
-        self.files, self._size, self._most = files, size, most
+    def __init__(
+        self,
+        files: Mapping[int, Path],
+        size: tuple[int, int],
+        most: int = _HELD,
+        worked_on: int = _WORKED_ON,
+    ) -> None:
+        self.files, self._size = files, size
+        self._most, self._worked_on = most, worked_on
         self._kept: dict[int, Pixels] = {}
         self._held, self._lock = 0, threading.Lock()
 
@@ -47,7 +57,8 @@ class PlateFrames:
 
     def _keep(self, number: int, frame: Pixels) -> None:
         with self._lock:
-            if number not in self._kept and self._held + frame.nbytes <= self._most:
+            needed = self._held + (1 + self._worked_on) * frame.nbytes
+            if number not in self._kept and needed <= self._most:
                 self._kept[number] = frame
                 self._held += frame.nbytes
 

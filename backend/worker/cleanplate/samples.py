@@ -110,7 +110,7 @@ class Samples:
         self._file.close()
 
     def put(self, frame: int, picture: Pixels) -> None:
-        """The blocks of what a picture has in `layout.part`, (h, w, c), or (h, w) of one channel."""
+        """The blocks of what a picture has in `layout.part`, (h, w, c) or, of one, (h, w)."""
         for place in range(len(self.layout.blocks)):
             data = np.ascontiguousarray(picture[self.layout.inside(place)]).data
             with self._lock:
