@@ -12,29 +12,43 @@ from .removal import around
 
 Floats = NDArray[np.float32]
 
+_AT_ONCE = 1 << 17
+"""Pixels that are held in floats."""
+
 
 def composite(frame: Pixels, mask: Mask, colors: Floats) -> Pixels:
-    """The frame (h, w) or (h, w, c), of its own type, with `colors` (p, c) in its code values mixed
-    in as far as `mask` (h, w) says, in the order of its p pixels over 0. A gray frame takes the
-    mean of three channels."""
+    """The frame (h, w) or (h, w, c), of its own type, with `colors` mixed in: see `mix_in`."""
     made = frame.copy()
+    mix_in(made, mask, colors)
+    return made
+
+
+def mix_in(frame: Pixels, mask: Mask, colors: Floats) -> None:
+    """Mixes `colors` (p, c), in the frame's code values, into it as far as `mask` (h, w) says, in
+    the order of its p pixels over 0. A gray frame takes the mean of three channels."""
     part = around(mask, 0)
     if part is None:
-        return made
-    top = np.iinfo(frame.dtype).max
+        return
     wanted = colors if frame.ndim == 3 else colors.mean(axis=1, keepdims=True)
     own = frame[part].copy()
-    flat = own.reshape(-1, wanted.shape[1])
-    where = np.flatnonzero(mask[part])
-    shares = mask[part].ravel().take(where)
-    mixed = np.rint(np.clip(wanted, 0, top)).astype(frame.dtype)
+    flat, shares = own.reshape(-1, wanted.shape[1]), mask[part].ravel()
+    where = np.flatnonzero(shares)
+    for start in range(0, len(where), _AT_ONCE):
+        span = slice(start, start + _AT_ONCE)
+        flat[where[span]] = _mixed(
+            flat.take(where[span], axis=0), shares.take(where[span]), wanted[span]
+        )
+    frame[part] = own
+
+
+def _mixed(old: Pixels, shares: Mask, wanted: Floats) -> Pixels:
+    top = np.iinfo(old.dtype).max
+    mixed: Pixels = np.rint(np.clip(wanted, 0, top)).astype(old.dtype)
     fades = np.flatnonzero(shares < 255)
     share = shares[fades, None].astype(np.float32) / np.float32(255)
-    old = flat.take(where[fades], axis=0)
-    mixed[fades] = np.rint(np.clip(old + share * (wanted[fades] - old), 0, top))
-    flat[where] = mixed
-    made[part] = own
-    return made
+    under = old[fades]
+    mixed[fades] = np.rint(np.clip(under + share * (wanted[fades] - under), 0, top))
+    return mixed
 
 
 def transparent(frame: Pixels, mask: Mask, holes: NDArray[np.bool_]) -> Pixels:

@@ -23,8 +23,8 @@ from ..report import Report
 from ..threads import FEW, thread_count
 from .around import fill_around
 from .clean_folder import CleanFolder
-from .compositing import composite, transparent
-from .filling import Filler, Filling, Flags, Floats
+from .compositing import mix_in, transparent
+from .filling import Filler, Filling, Flags
 from .grain import NO_GRAIN, Grain
 from .mask_output import Masks, black_png
 from .plate_frames import PlateFrames
@@ -124,33 +124,29 @@ class FrameOutput:
     def _write(
         self, number: int, frame: Pixels, mask: Mask, filling: Filling, finish: Finish
     ) -> None:
+        # Nobody else looks at a frame that was taken, so it need not be copied.
+        made = frame if frame.flags.writeable else frame.copy()
         if filling.seen.all():
             self._write_black_holes(number)
-            made = composite(frame, mask, filling.colors)
+            mix_in(made, mask, filling.colors)
         else:
             holes = np.zeros(mask.shape, np.bool_)
             holes[np.nonzero(mask)] = ~filling.seen
             write_png(self._folder.holes(number), holes.view(np.uint8) * np.uint8(255))
-            made = _with_unseen(number, frame, mask, filling, holes, finish)
+            mix_in(made, np.where(holes, 0, mask).astype(np.uint8), filling.colors[filling.seen])
+            made = _finished(number, made, mask, holes, finish)
         write_png(self._folder.frame(number), made)
 
     def _write_black_holes(self, number: int) -> None:
         write_bytes(self._folder.holes(number), self._black)
 
 
-def _with_unseen(
-    number: int, frame: Pixels, mask: Mask, filling: Filling, holes: Flags, finish: Finish
-) -> Pixels:
-    where = ~filling.seen
-    colors = np.where(filling.seen[:, None], filling.colors, 0)
+def _finished(number: int, made: Pixels, mask: Mask, holes: Flags, finish: Finish) -> Pixels:
+    """The frame, which is the plate's own in the holes, with those filled or made transparent."""
     if finish.alpha:
-        kept = mask.copy()
-        kept[holes] = 0
-        seen = composite(frame, kept, colors[filling.seen])
-        return transparent(seen, mask, holes)
-    made = composite(frame, mask, colors)
-    found: Floats = fill_around(made, holes)
+        return transparent(made, mask, holes)
+    found = fill_around(made, holes)
     random = np.random.default_rng(number)
-    grain = finish.grain.at(found) * random.standard_normal(found.shape, np.float32)
-    colors[where] = found + grain
-    return composite(frame, mask, colors)
+    found += finish.grain.at(found) * random.standard_normal(found.shape, np.float32)
+    mix_in(made, np.where(holes, mask, 0).astype(np.uint8), found)
+    return made

@@ -62,10 +62,10 @@ class Median:
         self._frames, self._masks, self._settings = frames, masks, settings
         self._numbers: Sequence[int] = list(frames.files)
         self._places = {number: place for place, number in enumerate(self._numbers)}
-        self._start = frames.read(self._numbers[len(self._numbers) // 2])
-        self._kind = self._start.dtype
+        start = frames.read(self._numbers[len(self._numbers) // 2])
+        self._kind = start.dtype
         self._top = int(np.iinfo(self._kind).max)
-        channels = 1 if self._start.ndim == 2 else self._start.shape[2]
+        channels = 1 if start.ndim == 2 else start.shape[2]
         layout = Layout(len(self._numbers), masks.covered, channels, self._kind)
         self._part = layout.part
         shape = masks.covered[self._part].shape
@@ -80,7 +80,7 @@ class Median:
         self._steps = np.float32(128 if self._kind == np.uint8 else 1)
         self._lock = threading.Lock()
         try:
-            self._gather(report)
+            self._gather(start, report)
             self._find(report)
         except BaseException:
             self.close()
@@ -107,15 +107,16 @@ class Median:
         colors = colors * self._gains[self._places[number]]
         return Filling(np.broadcast_to(colors, (len(colors), 3)), seen)
 
-    def _gather(self, report: Report) -> None:
+    def _gather(self, reference: Pixels, report: Report) -> None:
+        """Compares the frames with one of them, the reference."""
         report.status("Reading the plate")
-        start = self._steady.of(self._start)
+        start = self._steady.of(reference)
         measure = GrainMeasure(start, self._top)
 
         def work(number: int) -> None:
             frame = self._frames.read(number)
             self._put(number, frame)
-            if self._start is not frame and len(start):
+            if frame is not reference and len(start):
                 self._compare(number, self._steady.of(frame), start, measure)
 
         with threads(work, self._numbers) as finished:

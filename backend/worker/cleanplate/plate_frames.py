@@ -12,7 +12,7 @@ from ...errors import PlateError, Remedy
 from ...shot import Plate, Shot
 from ..frame_files import Pixels, read_frame
 
-_HELD = 450 * 10**6
+_HELD = 400 * 10**6
 """Bytes of frames, those that are worked on among them."""
 _WORKED_ON = 16
 """Frames that are read, filled and written at one time take as much as so many, about."""
