@@ -35,6 +35,7 @@ from .removal import Block, around
 from .samples import Layout, Samples
 
 Floats = NDArray[np.float32]
+Places = NDArray[np.int64]
 
 _DONORS = 8
 _HELD_BY = 3.0
@@ -184,33 +185,46 @@ class Median:
         most = self._grain.at(colors)
         off, left = self._donated(place, here, inside, colors, seen)
         random = np.random.default_rng(self._numbers[place])
-        off[left] = most[left] * random.standard_normal(off[left].shape, np.float32)
+        off[left] = most[left] * random.standard_normal((len(left), off.shape[1]), np.float32)
         return colors + np.clip(off, -_HELD_BY * most, _HELD_BY * most)
 
     def _donated(
         self, place: int, here: Block, inside: Flags, colors: Floats, seen: Flags
-    ) -> tuple[Floats, Flags]:
-        """(p, c) how far donors are off the colors, and which of the seen (p,) have none."""
-        off, left = np.zeros_like(colors), seen.copy()
-        wanted = np.zeros(self._count.shape, np.bool_)
-        picture = np.empty((*wanted.shape, colors.shape[1]), self._kind)
+    ) -> tuple[Floats, Places]:
+        """(p, c) how far donors are off the colors, and the places of those seen that have none."""
+        off, left = np.zeros_like(colors), np.flatnonzero(seen)
+        pixels = np.flatnonzero(inside)
+        wanted = np.zeros(inside.shape, np.bool_)
+        picture = np.empty((*inside.shape, colors.shape[1]), self._kind)
         for donor in donors(place, len(self._numbers)):
-            wanted[here][inside] = left
-            self._read_donor(donor, wanted, picture)
-            own = picture[here][inside]
-            taken = left & (own < self._top).any(axis=1)
-            off[taken] = own[taken] / self._gains[donor] - colors[taken]
-            left &= ~taken
-            if not left.any():
+            wanted.ravel()[:] = False
+            wanted.ravel()[pixels[left]] = True
+            self._read_donor(donor, here, wanted, picture)
+            own = picture.reshape(inside.size, -1).take(pixels[left], axis=0)
+            known = np.logical_or.reduce([channel < self._top for channel in own.T])
+            taken = left[known]
+            off[taken] = own[known] / self._gains[donor] - colors[taken]
+            left = left[~known]
+            if not len(left):
                 break
         return off, left
 
-    def _read_donor(self, donor: int, wanted: Flags, picture: Pixels) -> None:
-        """Those blocks of a frame that have something of what is wanted (h, w)."""
+    def _read_donor(self, donor: int, here: Block, wanted: Flags, picture: Pixels) -> None:
+        """What blocks of a frame, those with something of what is wanted (h, w), have `here`."""
         for place in range(len(self._samples.layout.blocks)):
-            here = self._samples.layout.inside(place)
-            if wanted[here].any():
-                picture[here] = self._samples.one(place, donor)
+            common = _common(self._samples.layout.inside(place), here)
+            if common is not None and wanted[_within(common, here)].any():
+                block = self._samples.layout.inside(place)
+                part = self._samples.one(place, donor)[_within(common, block)]
+                picture[_within(common, here)] = part
+
+
+def _common(one: Block, other: Block) -> Block | None:
+    """The rows and columns that both have; None for none."""
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def _within(block: Block, part: Block) -> Block:
