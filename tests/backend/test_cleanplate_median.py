@@ -107,7 +107,9 @@ def test_frames_are_kept_as_far_as_memory_goes(tmp_path: Path) -> None:
     frames = PlateFrames(files, (WIDTH, HEIGHT), most=3 * WIDTH * HEIGHT * 3, worked_on=1)
     read = {number: frames.read(number) for number in files}
     assert [frames.read(number) is read[number] for number in files] == [True, True, False, False]
-    assert frames.take(1001) is read[1001]
+    taken = frames.take(1001)
+    assert np.array_equal(taken, read[1001])
+    assert not np.shares_memory(taken, read[1001]), "what is taken may be changed"
     assert frames.read(1001) is not read[1001]
     shot.frame_file(1003).write_bytes(b"")
     with pytest.raises(PlateError, match="frame_1003"):

@@ -15,8 +15,6 @@ from backend import outputs
 from backend.errors import Canceled, MaskError, Remedy, SolveError, UsageError
 from backend.pictures import Kind, find_pictures
 from backend.shot import Shot
-from backend.stages import CleanPlateOptions
-from backend.worker.cleanplate import methods
 from backend.worker.cleanplate.clean_folder import CleanFolder
 from backend.worker.cleanplate.made_up import MadeUp
 from backend.worker.cleanplate.methods import choose_method, median_warning
@@ -349,19 +347,3 @@ def test_a_model_may_make_up_everything(tmp_path: Path, monkeypatch: pytest.Monk
     assert np.array_equal(clean(shot, FIRST + 1)[outside], frame(shot, FIRST + 1)[outside])
     inside = clean(shot, FIRST + 1)[actor(1)].astype(float)
     assert np.abs(inside - (250, 20, 30)).sum(axis=1).min() > 100, "nothing of the actor"
-
-
-def test_a_model_that_cannot_be_had_is_told_only_when_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from backend.errors import ModelError
-    from backend.worker.engines import choice
-
-    def absent(*_given: object) -> None:
-        raise ModelError("ProPainter is not here.", Remedy.GET_MODEL)
-
-    monkeypatch.setattr(choice, "inpainter", absent, raising=False)
-    shot = make_shot(tmp_path / "shot")
-    assert methods.wanted_inpainter("auto", CleanPlateOptions(), shot) is None
-    with pytest.raises(ModelError):
-        methods.wanted_inpainter("propainter", CleanPlateOptions(), shot)

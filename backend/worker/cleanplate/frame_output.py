@@ -124,7 +124,6 @@ class FrameOutput:
     def _write(
         self, number: int, frame: Pixels, mask: Mask, filling: Filling, finish: Finish
     ) -> None:
-        # Nobody else looks at a frame that was taken, so it need not be copied.
         made = frame if frame.flags.writeable else frame.copy()
         if filling.seen.all():
             self._write_black_holes(number)

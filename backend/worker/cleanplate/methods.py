@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import locations
-from ...errors import ComfyError, ModelError, Remedy, SolveError
+from ...errors import Remedy, SolveError
 from ...models import ModelStore
 from ...shot import Shot
 from ...solve import Motion, solve_of
 from ...stages import CleanPlateOptions
 from ..engines.inpainting import Inpainter
+from ..report import Report
 
 AUTO, PROJECT, MEDIAN, PROPAINTER = "auto", "project", "median", "propainter"
 """What the option `method` may be; `unseen` may be the first and the last, too."""
@@ -64,15 +65,10 @@ def median_warning(shot: Shot, still: Callable[[], bool]) -> str:
     return _SOLVED_MOVE.format(moves="turns") if is_solved(shot) else _SEEN_MOVE
 
 
-def wanted_inpainter(asked: str, options: CleanPlateOptions, shot: Shot) -> Inpainter | None:
-    """What makes up background: with "auto" None where it cannot be had. Raises ModelError,
-    ComfyError where it was asked for by name."""
+def wanted_inpainter(options: CleanPlateOptions, shot: Shot, report: Report) -> Inpainter | None:
+    """What makes up background: None where the options leave open whether, and it cannot be had.
+    Raises ModelError where they ask for it."""
     from ..engines.choice import inpainter  # type: ignore[attr-defined]
 
-    try:
-        found: Inpainter | None = inpainter(options, ModelStore(locations.home()), shot)
-        return found
-    except (ModelError, ComfyError):
-        if asked != AUTO:
-            raise
-        return None
+    found: Inpainter | None = inpainter(options, ModelStore(locations.home()), shot, report)
+    return found

@@ -49,11 +49,12 @@ class PlateFrames:
         return found
 
     def take(self, number: int) -> Pixels:
-        """The frame for the last time. Raises PlateError."""
+        """The frame for the last time, the caller's own to change. Raises PlateError."""
         with self._lock:
             found = self._kept.pop(number, None)
             self._held -= 0 if found is None else found.nbytes
-        return self._decoded(number) if found is None else found
+        # Somebody may still look at one that was kept.
+        return self._decoded(number) if found is None else found.copy()
 
     def _keep(self, number: int, frame: Pixels) -> None:
         with self._lock:

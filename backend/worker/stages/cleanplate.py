@@ -11,15 +11,16 @@ Where a mask is black every pixel is the plate's own.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from ...errors import MaskError
+from ...errors import MaskError, ModelError, Remedy
 from ...stages import CleanPlateOptions
 from ..cleanplate.clean_folder import CleanFolder
 from ..cleanplate.filling import Filler
@@ -44,6 +45,8 @@ from ..engines.inpainting import Inpainter
 from ..report import Context
 
 _FOLDER = "cleanplate"
+_WORK = "depth"
+"""What the projection finds on its way, for a run that goes on."""
 _LITTLE = 0.5
 """Share of what is replaced that other frames should show."""
 
@@ -84,6 +87,7 @@ class _Run:
         else:
             coverage = self._fill(method, masks, output)
             self._make_up_unseen(coverage)
+        shutil.rmtree(self._folder.path / _WORK, ignore_errors=True)
         self._tell(removal, method, coverage)
 
     def _method(self, masks: Masks) -> str:
@@ -93,7 +97,7 @@ class _Run:
             return stands_still(self._plate.frames, self._frames.read, masks.read)
 
         asked = self._options.method
-        method = choose_method(asked, self._shot, still, lambda: self._inpainter(AUTO))
+        method = choose_method(asked, self._shot, still, lambda: self._inpainter)
         if method == MEDIAN and (warning := median_warning(self._shot, still)):
             self._report.warning(warning)
         return method
@@ -133,34 +137,50 @@ class _Run:
             with closing(median):
                 yield median
             return
+        yield self._projection(masks)
+
+    def _projection(self, masks: Masks) -> Filler:
         from ..cleanplate.projection import Projection  # type: ignore[import-not-found]
 
-        yield Projection(self._shot, self._plate, self._frames, masks.read, options, self._report)
+        options, work = self._options, self._folder.path / _WORK
+        projection = Projection(
+            self._shot,
+            self._plate,
+            self._frames.read,
+            lambda number: masks.read(number) > 0,
+            options.match_exposure,
+            options.grain,
+        )
+        work.mkdir(exist_ok=True)
+        files = {number: self._folder.mask(number) for number in self._plate.frames}
+        projection.prepare(files, work, self._report)
+        filler: Filler = projection
+        return filler
 
     def _make_up_all(self, masks: Masks) -> None:
         if any(masks.pixels[number] for number in self._left(masks)):
-            maker = self._inpainter(PROPAINTER)
-            assert maker is not None
             with self._timed("making up"):
-                MadeUp(maker, self._frames, self._folder, self._report).fill_masks(
-                    self._plate.frames
-                )
+                self._made_up().fill_masks(self._plate.frames)
 
     def _make_up_unseen(self, coverage: Coverage) -> None:
         """Has ProPainter do what is not to be left as it is filled from around."""
         unseen = self._options.unseen
         if not coverage.unseen_frames or unseen not in (AUTO, PROPAINTER):
             return
-        maker = self._inpainter(unseen)
-        if maker is not None:
+        if self._inpainter is not None:
             with self._timed("making up"):
-                MadeUp(maker, self._frames, self._folder, self._report).fill_holes(
-                    self._plate.frames
-                )
-            self._context.record["made_up_by"] = maker.name
+                self._made_up().fill_holes(self._plate.frames)
 
-    def _inpainter(self, asked: str) -> Inpainter | None:
-        return wanted_inpainter(asked, self._options, self._shot)
+    def _made_up(self) -> MadeUp:
+        maker = self._inpainter
+        if maker is None:
+            raise ModelError("ProPainter is not here: get the model first.", Remedy.GET_MODEL)
+        self._context.record["made_up_by"] = maker.name
+        return MadeUp(maker, self._frames, self._folder, self._report)
+
+    @cached_property
+    def _inpainter(self) -> Inpainter | None:
+        return wanted_inpainter(self._options, self._shot, self._report)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
