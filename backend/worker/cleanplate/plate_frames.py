@@ -12,9 +12,9 @@ from ...errors import PlateError, Remedy
 from ...shot import Plate, Shot
 from ..frame_files import Pixels, read_frame
 
-_HELD = 400 * 10**6
+_HELD = 480 * 10**6
 """Bytes of frames, those that are worked on among them."""
-_WORKED_ON = 16
+_WORKED_ON = 18
 """Frames that are read, filled and written at one time take as much as so many, about."""
 
 
