@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 STEADY = 0.001
 """A gain this near to 1 changes no color by a quarter of a level of 8 bits up to its middle."""
 
-_MOST, _FEWEST = 10000, 500
+_MOST, _FEWEST = 6000, 500
 _ROUNDS = 4
 _DARK, _BRIGHT = 0.04, 0.96
 """Of the brightest value; what is near to either end may be clipped."""

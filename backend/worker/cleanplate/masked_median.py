@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PIECE = 1 << 14
+_PIECE = 1 << 16
 """Bytes of one frame that are looked at together: those of many frames stay in the processor's
 cache."""
 
@@ -52,13 +52,9 @@ def _middle(samples: NDArray[Any], count: NDArray[np.int32]) -> NDArray[np.float
 def _highest(samples: NDArray[Any]) -> NDArray[Any]:
     """(p,) the largest sample that is not as large as can be; anything where there is none."""
     # One more wraps what is as large as can be around to 0, under everything else.
-    highest = np.zeros(samples.shape[1], samples.dtype)
-    beyond = np.empty_like(highest)
-    for row in samples:
-        np.add(row, samples.dtype.type(1), out=beyond)
-        np.maximum(highest, beyond, out=highest)
-    found: NDArray[Any] = highest - samples.dtype.type(1)
-    return found
+    one = samples.dtype.type(1)
+    highest: NDArray[Any] = (samples + one).max(axis=0) - one
+    return highest
 
 
 def _of_rank(

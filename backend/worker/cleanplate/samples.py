@@ -25,7 +25,7 @@ from ..frame_files import Pixels
 from .removal import Block
 
 Flags = NDArray[np.bool_]
-_LINES, _COLUMNS = 32, 256
+_LINES, _COLUMNS = 64, 256
 _BYTES = 16 * 2**20
 """Of a block, all frames together; it has fewer lines where that is more."""
 _IN_MEMORY = 64 * 2**20
