@@ -9,7 +9,9 @@ stays in memory. What is not known of a frame is as bright as can be.
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -113,9 +115,7 @@ class Samples:
         """The blocks of what a picture has in `layout.part`, (h, w, c) or, of one, (h, w)."""
         for place in range(len(self.layout.blocks)):
             data = np.ascontiguousarray(picture[self.layout.inside(place)]).data
-            with self._lock:
-                self._file.seek(self._offset(place, frame))
-                self._file.write(data)
+            self._write(self._offset(place, frame), data)
 
     def block(self, place: int) -> NDArray[Any]:
         """(n, h, w, c) of one block in all frames."""
@@ -130,6 +130,15 @@ class Samples:
 
     def _offset(self, place: int, frame: int) -> int:
         return self.layout.offsets[place] + frame * self.layout.entries[place]
+
+    def _write(self, offset: int, data: memoryview) -> None:
+        if sys.platform != "win32" and not isinstance(self._file, io.BytesIO):
+            # Needs no lock: threads that write at the same time do not wait for each other.
+            if os.pwrite(self._file.fileno(), data, offset) == data.nbytes:
+                return
+        with self._lock:
+            self._file.seek(offset)
+            self._file.write(data)
 
     def _read(self, offset: int, size: int) -> NDArray[np.uint8]:
         data = np.empty(size, np.uint8)
