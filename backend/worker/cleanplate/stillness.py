@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..frame_files import Pixels
 from ..mask_files import Mask
+from ..threads import threads
 from .exposure_gains import gains
 
 Floats = NDArray[np.float32]
@@ -37,12 +38,16 @@ def stands_still(
     """Compares the middle one of those frames with some others. A picture without edges counts as
     still. Raises what `read` and `mask` raise."""
     chosen = sorted({numbers[round(place)] for place in np.linspace(0, len(numbers) - 1, _FRAMES)})
-    middle = chosen.pop(len(chosen) // 2)
-    picture, free = _seen(read(middle), mask(middle))
-    flows = []
-    for number in chosen:
-        other, others_free = _seen(read(number), mask(number))
-        flows.append(edge_shift(picture, other, free & others_free))
+    seen: dict[int, tuple[Floats, NDArray[np.bool_]]] = {}
+
+    def look(number: int) -> None:
+        seen[number] = _seen(read(number), mask(number))
+
+    with threads(look, chosen) as finished:
+        for _ in finished:
+            pass
+    picture, free = seen.pop(chosen[len(chosen) // 2])
+    flows = [edge_shift(picture, other, free & others) for other, others in seen.values()]
     # Something that passes unmasked may spoil a frame; a camera that moves spoils most of them.
     return not flows or float(np.median(flows)) <= _MOST_FLOW
 
