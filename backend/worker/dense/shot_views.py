@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -51,9 +51,17 @@ class ShotViews:
     masks: Mapping[int, Path]
 
     @classmethod
-    def of(cls, shot: Shot, longest: int, most: int, use_masks: bool) -> ShotViews:
+    def of(
+        cls,
+        shot: Shot,
+        longest: int,
+        most: int,
+        use_masks: bool,
+        keyframes: Sequence[int] | None = None,
+    ) -> ShotViews:
         """At most `most` keyframes whose longer side has `longest` pixels at most, 0 for the
-        plate's own size. Raises SolveError for a camera that does not travel, FormatError."""
+        plate's own size; or those frames that are named. Raises SolveError for a camera that does
+        not travel, FormatError."""
         plate, solve = shot.load_plate(), solve_of(shot)
         points = solve.world.apply(read_model(shot.sparse).points.positions)
         track = _solved(solve)
@@ -62,9 +70,16 @@ class ShotViews:
                 "A camera that only turns tells no depth: a mesh needs one that travels."
             )
         camera = _pinhole(track, _size(plate, longest))
-        keyframes = choose_keyframes(camera, points, most)
+        if keyframes is None:
+            chosen = choose_keyframes(camera, points, most)
+        else:
+            chosen = np.flatnonzero(np.isin(camera.frames, keyframes))
         masks = find_masks(shot.masks) if use_masks else {}
-        return cls(shot, plate, FrameLenses(solve), camera.only(keyframes), points, masks)
+        return cls(shot, plate, FrameLenses(solve), camera.only(chosen), points, masks)
+
+    def with_masks(self, masks: Mapping[int, Path]) -> ShotViews:
+        """The same with other masks, by frame number."""
+        return replace(self, masks=masks)
 
     @property
     def numbers(self) -> tuple[int, ...]:
