@@ -99,6 +99,7 @@ class Request:
     force: bool = False
     skip_existing: bool = False
     gpu_profile: bool = False
+    auto_movie: bool = False
     online: bool = True
     blender: str = ""
     install: tuple[str, ...] = ()

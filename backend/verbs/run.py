@@ -76,6 +76,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--gpu-profile", action="store_true", help="log GPU memory to <shot>/gpu_profile.log"
     )
     parser.add_argument(
+        "--auto-movie",
+        action="store_true",
+        help="write a movie of each stage's pictures to <shot>/preview/<stage>.mp4",
+    )
+    parser.add_argument(
         "--blender", metavar="PROGRAM", default="", help="the Blender for .blend, .abc and .usd"
     )
     parser.add_argument(
@@ -206,6 +211,7 @@ def make_request(
         force=arguments.force,
         skip_existing=arguments.skip_existing,
         gpu_profile=arguments.gpu_profile,
+        auto_movie=arguments.auto_movie,
         online=host.online,
         blender=blender,
         install=wheel_group(asked, blender, host),

@@ -103,9 +103,9 @@ def write_contact_sheet(
     write_png(path, sheet)
 
 
-def choose_frames(frames: Sequence[int]) -> list[int]:
-    """Up to a dozen, first and last included, as even as can be."""
-    count = min(MOST_TILES, len(frames))
+def choose_frames(frames: Sequence[int], most: int = MOST_TILES) -> list[int]:
+    """Up to so many, first and last included, as even as can be."""
+    count = min(most, len(frames))
     places = np.linspace(0, len(frames) - 1, count).round().astype(int)
     return [frames[place] for place in places]
 

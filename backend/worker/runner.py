@@ -251,6 +251,8 @@ def _run_stage(
         report.results.clear()
         module.run(Context(shot, options, plate, request.blender, part, report, record))
         record["results"] = list(report.results)
+        previews = importlib.import_module(".previews", __package__)
+        previews.write_previews(shot, stage, part, report, request.auto_movie)
 
 
 def _may_stay(
