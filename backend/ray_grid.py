@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .camera import Array, Integers
 from .lens import bend, straighten
@@ -82,7 +83,7 @@ def _knots(lens: CameraModel, focal: Array) -> Array:
     return knots
 
 
-def _rays(lenses: Sequence[CameraModel], pixels: Array) -> tuple[Array, Array]:
+def _rays(lenses: Sequence[CameraModel], pixels: Array) -> tuple[Array, NDArray[np.bool_]]:
     """(k, m, 3), zeros where a lens has none, and (m,) bool of those that all lenses have."""
     rays = np.zeros((len(lenses), len(pixels), 3))
     seen = np.ones(len(pixels), dtype=np.bool_)
@@ -99,4 +100,5 @@ def _rays(lenses: Sequence[CameraModel], pixels: Array) -> tuple[Array, Array]:
 def _quads(columns: int, rows: int) -> Integers:
     """Counterclockwise as the camera sees them, of pixels that go row by row from the top."""
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    return np.stack([first, first + columns, first + columns + 1, first + 1], axis=1)
+    quads: Integers = np.stack([first, first + columns, first + columns + 1, first + 1], axis=1)
+    return quads

@@ -11,28 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpy
-import numpy as np
 
 from ...backend.camera import Similarity
 from ...backend.dense import DenseRecord, Place, find_parts, model_place, place_of
 from ...backend.dense_files import Cloud, Triangles, read_cloud, read_mesh
-from ...backend.errors import FormatError, Remedy, UsageError
+from ...backend.errors import Remedy, UsageError
 from ...backend.shot import Shot
 from ...backend.solve import solve_of
-from . import parts
+from . import parts, placed
 from .camera import scene_depths
-from .cloud import NORMAL, build_cloud
+from .cloud import build_cloud
 from .dense_look import show_texture
 from .dense_mesh import Use, build_mesh, set_use
 from .parts import Role
 
-_PLACE = "shot_gopher_place"
-"""Custom property of an object: the Place that its data stands in."""
-
 _ROLES = (Role.CLOUD, Role.MESH, Role.BLOCKOUT)
 _SAMPLE = 2000
 """Points that tell how far the scene is."""
-_OTHER_SOLVE = "The dense mesh is of another solve than the shot has: make it anew"
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ def import_dense(context: bpy.types.Context, shot: Shot) -> DenseResult:
     for role, made in built.items():
         if made is not None:
             parts.tag(made, role, source)
-            made[_PLACE] = content.now.to_text()
+            placed.note(made, content.now)
     _hide_what_is_in_the_way(context.view_layer, built, old)
     return DenseResult(collection, cloud, mesh, blockout)
 
@@ -104,7 +99,7 @@ def _read(shot: Shot) -> _Content:
 def _step(then: Place, now: Place) -> Similarity:
     step = then.step_to(now)
     if step is None:
-        raise UsageError(f"{_OTHER_SOLVE}.", Remedy.RUN_AGAIN)
+        raise UsageError(f"{placed.OTHER_MESH}.", Remedy.RUN_AGAIN)
     return step
 
 
@@ -177,52 +172,3 @@ def _hide_what_is_in_the_way(
     for each in (built[Role.CLOUD], old[Role.BLOCKOUT]):
         if each is not None and each.name in layer.objects:
             each.hide_set(True, view_layer=layer)
-
-
-# Moving with the world
-
-
-def objects_of(scene: bpy.types.Scene, source: str) -> list[bpy.types.Object]:
-    """The dense parts of a shot that are in the scene."""
-    found = (parts.find_object(scene, role, source) for role in _ROLES)
-    return [each for each in found if each is not None]
-
-
-def follow(scene: bpy.types.Scene, source: str, world: str) -> tuple[str, ...]:
-    """Moves the data of a shot's dense parts into the world of a survey's snapshot.
-
-    Returns sentences about what could not be moved.
-    """
-    now, left = Place.from_text(world), False
-    for part in objects_of(scene, source):
-        place = _place_of(part)
-        step = place and place.step_to(now)
-        if step is None:
-            left = True
-            continue
-        _move(part.data, step)
-        part[_PLACE] = now.to_text()
-    return (f"{_OTHER_SOLVE}, and import it again.",) if left else ()
-
-
-def _place_of(part: bpy.types.Object) -> Place | None:
-    """None for a part that does not know its world."""
-    try:
-        return Place.from_text(str(part.get(_PLACE, "")))
-    except FormatError:
-        return None
-
-
-def _move(mesh: bpy.types.Mesh, step: Similarity) -> None:
-    if np.allclose(step.matrix(), np.eye(4), rtol=0, atol=1e-9):
-        return
-    places = np.empty(3 * len(mesh.vertices), dtype=np.float32)
-    mesh.vertices.foreach_get("co", places)
-    moved = step.apply(places.reshape(-1, 3)).astype(np.float32)
-    mesh.vertices.foreach_set("co", moved.ravel())
-    normals = mesh.attributes.get(NORMAL)
-    if normals is not None:
-        normals.data.foreach_get("vector", places)
-        turned = (places.reshape(-1, 3) @ step.rotation.T).astype(np.float32)
-        normals.data.foreach_set("vector", turned.ravel())
-    mesh.update()

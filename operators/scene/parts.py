@@ -37,8 +37,13 @@ class Role(str, Enum):
     MESH = "mesh"
     BLOCKOUT = "blockout"
     TEXTURE = "texture"
-    PROJECTION = "projection"
+    SEQUENCE = "sequence"
+    PROJECTOR = "projector"
     MATERIAL = "material"
+    DEPTH = "depth"
+    CARD = "card"
+    CARD_MATERIAL = "card material"
+    DEPTH_POINTS = "depth points"
 
 
 def tag(block: bpy.types.ID, role: Role, source: str) -> None:
@@ -75,6 +80,11 @@ def same_source(stored: object, source: str) -> bool:
 def find_object(scene: bpy.types.Scene, role: Role, source: str) -> bpy.types.Object | None:
     """The object of that part that is still in the scene."""
     return find(scene.objects, role, source)
+
+
+def find_objects(scene: bpy.types.Scene, role: Role, source: str) -> list[bpy.types.Object]:
+    """All objects of the scene that are that part, where a shot may have several."""
+    return [each for each in scene.objects if find((each,), role, source) is not None]
 
 
 def check_editable(objects: Iterable[bpy.types.Object | None]) -> None:

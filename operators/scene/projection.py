@@ -18,8 +18,8 @@ from ...backend.shot import Plate, Shot
 from ...backend.solve import solve_of
 from ...backend.undistorted import UndistortedPlate
 from . import parts
-from .color_space import mark_as_color
 from .parts import Role
+from .sequences import play, sequence
 
 _IMAGE_NODE = "Shot Gopher Plate"
 """The name of the node that holds the plate's frames."""
@@ -59,21 +59,8 @@ def read_projection(scene: bpy.types.Scene, shot: Shot) -> Projection:
     aspect = (render.resolution_x * render.pixel_aspect_x) / (
         render.resolution_y * render.pixel_aspect_y
     )
-    image = _sequence(source, f"{shot.name} Projected Plate", str(file.resolve()))
+    image = sequence(shot, file, "Plate" if lens.is_pinhole else "Undistorted Plate")
     return Projection(camera, image, plate, aspect, place)
-
-
-def _sequence(source: str, name: str, path: str) -> bpy.types.Image:
-    image = parts.find(bpy.data.images, Role.PROJECTION, source)
-    if image is None:
-        image = bpy.data.images.load(path)
-        image.name = name
-        mark_as_color(image)
-        image.source = "SEQUENCE"
-    parts.tag(image, Role.PROJECTION, source)
-    if bpy.path.abspath(image.filepath) != path:
-        image.filepath = path
-    return image
 
 
 def add_projection(
@@ -107,11 +94,8 @@ def show_projection(tree: bpy.types.NodeTree, projection: Projection) -> None:
     picture = tree.nodes.get(_IMAGE_NODE)
     if picture is None:
         return
-    first, last = projection.plate.first_frame, projection.plate.last_frame
-    picture.image, user = projection.image, picture.image_user
-    user.frame_start, user.frame_offset = first, first - 1
-    user.frame_duration = last - first + 1
-    user.use_auto_refresh = True
+    picture.image = projection.image
+    play(picture.image_user, projection.plate)
 
 
 def _in_camera(

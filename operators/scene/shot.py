@@ -13,7 +13,7 @@ import bpy
 
 from ...backend.shot import Plate, Shot
 from ...backend.tracks import Tracks
-from . import dense, markers, parts, stamp
+from . import markers, parts, placed, stamp
 from .background import AUTO, default_of, is_straightened
 from .camera import aspect_varies, build_camera, pixel_aspect, scene_depths
 from .footage import Footage, read_shot
@@ -51,12 +51,12 @@ def import_shot(
     """
     footage, now = read_shot(shot), stamp.read(shot)
     tracks = Tracks.load(shot.tracks) if shot.tracks.is_file() and most_tracks else None
-    parts.check_editable(dense.objects_of(context.scene, footage.source))
+    parts.check_editable(placed.objects_of(context.scene, footage.source))
     result = _build(context.scene, footage, proxy_size)
     stamp.put(result.collection, now)
     if tracks is not None and result.clip is not None:
         _update_markers(result.clip, tracks, shot.load_plate(), most_tracks)
-    left = dense.follow(context.scene, footage.source, now.world)
+    left = placed.follow(context.scene, footage.source, now.world)
     return replace(result, warnings=result.warnings + left)
 
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was made in the shot's world, and moves with it when the camera is imported after a survey.
+
+The data of meshes moves, so that an artist's transforms stay; a card moves with its camera and
+changes its size alone.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ...backend.camera import Similarity
+from ...backend.dense import Place
+from ...backend.errors import FormatError
+from . import parts
+from .cloud import NORMAL
+from .parts import Role
+
+OTHER_MESH = "The dense mesh is of another solve than the shot has: make it anew"
+OTHER_DEPTH = "The depth is of another solve than the shot has: estimate it anew"
+
+_PLACE = "shot_gopher_place"
+"""Custom property of an object: the Place that it stands in."""
+_REASONS = {
+    Role.CLOUD: OTHER_MESH,
+    Role.MESH: OTHER_MESH,
+    Role.BLOCKOUT: OTHER_MESH,
+    Role.CARD: OTHER_DEPTH,
+    Role.DEPTH_POINTS: OTHER_DEPTH,
+    Role.PROJECTOR: "A held frame is projected from the camera of another solve: hold it anew",
+}
+"""What is told of an object that stands in the world of another solve."""
+_SEVERAL = Role.PROJECTOR
+"""A shot has one of each other part: an artist's copy may share its data, which moves once."""
+
+
+def note(part: bpy.types.Object, place: Place) -> None:
+    """Notes where the part stands now."""
+    part[_PLACE] = place.to_text()
+
+
+def forget(part: bpy.types.Object) -> None:
+    """The part stands in no world any more."""
+    part.pop(_PLACE, None)
+
+
+def objects_of(scene: bpy.types.Scene, source: str) -> list[bpy.types.Object]:
+    """What stands in the world of a shot."""
+    found = [parts.find_object(scene, role, source) for role in _REASONS if role is not _SEVERAL]
+    several = parts.find_objects(scene, _SEVERAL, source)
+    return [*(part for part in found if part is not None), *several]
+
+
+def follow(scene: bpy.types.Scene, source: str, world: str) -> tuple[str, ...]:
+    """Moves everything of a shot into the world of a survey's snapshot.
+
+    Returns sentences about what could not be moved.
+    """
+    now, left = Place.from_text(world), []
+    for part in objects_of(scene, source):
+        place = _place_of(part)
+        step = place and place.step_to(now)
+        if step is not None:
+            _move(part, step)
+            note(part, now)
+        elif place is not None or Role(part[parts.ROLE]) is not Role.CARD:
+            left.append(f"{_REASONS[Role(part[parts.ROLE])]}, and import it again.")
+    return tuple(dict.fromkeys(left))
+
+
+def _place_of(part: bpy.types.Object) -> Place | None:
+    """None for a part that does not know its world, as a card of depth in meters."""
+    try:
+        return Place.from_text(str(part.get(_PLACE, "")))
+    except FormatError:
+        return None
+
+
+def _move(part: bpy.types.Object, step: Similarity) -> None:
+    if np.allclose(step.matrix(), np.eye(4), rtol=0, atol=1e-9):
+        return
+    role = Role(part[parts.ROLE])
+    if role is Role.CARD:
+        part.scale = [step.scale * size for size in part.scale]
+    elif role is Role.PROJECTOR:
+        turn = Matrix(step.rotation.tolist()).to_4x4()
+        turn.translation = step.apply(np.array([part.matrix_basis.translation]))[0].tolist()
+        part.matrix_basis = turn @ part.matrix_basis.to_3x3().to_4x4()
+    else:
+        _move_mesh(part.data, step)
+
+
+def _move_mesh(mesh: bpy.types.Mesh, step: Similarity) -> None:
+    places = np.empty(3 * len(mesh.vertices), dtype=np.float32)
+    mesh.vertices.foreach_get("co", places)
+    moved = step.apply(places.reshape(-1, 3)).astype(np.float32)
+    mesh.vertices.foreach_set("co", moved.ravel())
+    normals = mesh.attributes.get(NORMAL)
+    if normals is not None:
+        normals.data.foreach_get("vector", places)
+        turned = (places.reshape(-1, 3) @ step.rotation.T).astype(np.float32)
+        normals.data.foreach_set("vector", turned.ravel())
+    mesh.update()
