@@ -18,6 +18,13 @@ _STEPS, _STEPS_A_DERIVATIVE = 16, 4
 _EXACT = 1e-6
 """Pixels that an undistorted position may be off by when it is bent again."""
 _PROBE = 1e-6
+_BORDER = 33
+"""Points along a side of the plate that tell how far it reaches."""
+
+
+def is_polynomial(lens: CameraModel) -> bool:
+    """Whether `bend` and `straighten` know the lens: all models but fisheyes and the like."""
+    return lens.model in _RADIAL
 
 
 def bend(lens: CameraModel, slopes: Array) -> Array:
@@ -27,6 +34,15 @@ def bend(lens: CameraModel, slopes: Array) -> Array:
     """
     pixels: Array = _distorted(lens, slopes) * lens.focal + np.array(lens.center)
     return pixels
+
+
+def reach(lens: CameraModel) -> float:
+    """The largest length of slopes that the plate holds. Raises FormatError as `bend` does."""
+    along, start, end = np.linspace(0, 1, _BORDER), np.zeros(_BORDER), np.ones(_BORDER)
+    sides = ((along, start), (along, end), (start, along), (end, along))
+    border = np.concatenate([np.stack(side, axis=1) for side in sides])
+    slopes = straighten(lens, border * [lens.width, lens.height])
+    return float(np.linalg.norm(slopes, axis=1).max())
 
 
 def straighten(lens: CameraModel, pixels: Array, start: Array | None = None) -> Array:
@@ -52,7 +68,7 @@ def straighten(lens: CameraModel, pixels: Array, start: Array | None = None) -> 
 
 
 def _distorted(lens: CameraModel, slopes: Array) -> Array:
-    if lens.model not in _RADIAL:
+    if not is_polynomial(lens):
         raise FormatError(f"The lens {lens.model} of this solve cannot be drawn here.")
     terms = lens.distortion()
     x, y = slopes.T

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def ray_grid(lens: CameraModel, focal: Array, faces: int) -> RayGrid:
     `focal` (n,) is fx in px of each frame. Pixels that the lens has no ray for are left out.
     Raises FormatError for a lens that is no polynomial.
     """
-    step = max(1, ceil(sqrt(lens.width * lens.height / faces)))
+    step = max(1, round(sqrt(lens.width * lens.height / faces)))
     x, y = (_ticks(size, step) for size in (lens.width, lens.height))
     pixels = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     knots = _knots(lens, focal)

@@ -13,7 +13,7 @@ from ..backend.shot import Shot, folder_key
 from . import addon
 from .monitor import monitor
 from .scene import dense, parts
-from .scene.dense_look import Look, set_look, use_as
+from .scene.dense_look import Look, held_frame, set_look, use_as
 from .scene.dense_mesh import Use
 from .scene.parts import Role
 
@@ -104,10 +104,24 @@ class SHOTGOPHER_OT_dense_look(_MeshOperator, bpy.types.Operator):
     look: bpy.props.EnumProperty(
         name="Material", items=[(each.name, *each.value) for each in Look], options={"SKIP_SAVE"}
     )
+    hold: bpy.props.BoolProperty(
+        name="Hold Frame",
+        description="Project the current frame in all frames, from where it was shot, to patch "
+        "others with it",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.PropertyGroup) -> str:
+        if properties.hold:
+            return cls.bl_rna.properties["hold"].description
+        return Look[properties.look].value[1]
 
     def act(self, scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
-        set_look(scene, mesh, _shot(scene), Look[self.look])
-        return Look[self.look].value[0]
+        look = Look[self.look]
+        set_look(scene, mesh, _shot(scene), look, self.hold)
+        held = held_frame(mesh)
+        return f"{look.value[0]}, frame {held} in all frames" if held else look.value[0]
 
 
 class SHOTGOPHER_OT_dense_use(_MeshOperator, bpy.types.Operator):

@@ -8,7 +8,7 @@ import bpy
 from ..backend.stages import STAGES
 from ..operators.dense import mesh_of
 from ..operators.monitor import monitor
-from ..operators.scene.dense_look import Look, look_of
+from ..operators.scene.dense_look import Look, held_frame, look_of
 from ..operators.scene.dense_mesh import Use, use_of
 from ..operators.view import ShotView
 from . import pieces
@@ -28,14 +28,7 @@ class SHOTGOPHER_PT_dense(pieces.ShotGopherPanel, bpy.types.Panel):
         mesh = mesh_of(context.scene)
         if mesh is None:
             return
-        column = layout.column(align=True)
-        column.label(text="Material")
-        now = look_of(mesh)
-        row = column.row(align=True)
-        for look in Look:
-            row.operator(
-                "shot_gopher.dense_look", text=look.value[0], depress=look is now
-            ).look = look.name
+        _draw_material(layout.column(align=True), context.scene, mesh)
         column = layout.column(align=True)
         column.label(text="Renders As")
         grid = column.grid_flow(columns=2, row_major=True, even_columns=True, align=True)
@@ -43,6 +36,24 @@ class SHOTGOPHER_PT_dense(pieces.ShotGopherPanel, bpy.types.Panel):
             grid.operator(
                 "shot_gopher.dense_use", text=use.value[0], depress=use is use_of(mesh)
             ).use = use.name
+
+
+def _draw_material(
+    column: bpy.types.UILayout, scene: bpy.types.Scene, mesh: bpy.types.Object
+) -> None:
+    column.label(text="Material")
+    now, held = look_of(mesh), held_frame(mesh)
+    grid = column.grid_flow(columns=2, row_major=True, even_columns=True, align=True)
+    for look in Look:
+        shown = look is now
+        grid.operator("shot_gopher.dense_look", text=look.value[0], depress=shown).look = look.name
+    if now is not None and now.is_projected:
+        number = held or scene.frame_current
+        text = f"Frame {number} is Held" if held else f"Hold Frame {number}"
+        button = column.operator(
+            "shot_gopher.dense_look", text=text, icon="PINNED", depress=bool(held)
+        )
+        button.look, button.hold = now.name, not held
 
 
 def _draw_import(layout: bpy.types.UILayout, context: bpy.types.Context, view: ShotView) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the dense mesh looks like: its texture as it was shot, lit, or the plate projected onto it.
+"""What the dense mesh looks like: its texture as it was shot, lit, or the plate or clean plate
+projected onto it, each frame or one of them held.
 
 A material each, made when it is first wanted and then the artist's. In all of them the frames'
 light is part of the colors; `LIT` takes it for the surface's own color.
@@ -21,6 +22,8 @@ from .projection import add_projection, read_projection, show_projection
 
 _LOOK = "shot_gopher_look"
 """Custom property of a material: the name of the Look that it was made for."""
+_HELD = "shot_gopher_held"
+"""Custom property of a material: the frame that it shows in all frames, 0 for each its own."""
 
 
 class Look(Enum):
@@ -29,6 +32,11 @@ class Look(Enum):
     PLATE = ("As Shot", "The texture with the light of the plate, which no lamp changes")
     LIT = ("Lit", "The texture as the color of a matte surface that takes light and shadow")
     PROJECTED = ("Projected Plate", "The plate's current frame, projected from the shot's camera")
+    CLEAN = ("Projected Clean Plate", "The same of the clean plate: what is behind the masks")
+
+    @property
+    def is_projected(self) -> bool:
+        return self in (Look.PROJECTED, Look.CLEAN)
 
 
 def show_texture(mesh: bpy.types.Object, shot: Shot, dress: bool) -> None:
@@ -38,11 +46,17 @@ def show_texture(mesh: bpy.types.Object, shot: Shot, dress: bool) -> None:
         _use_material(mesh, _material(shot, Look.PLATE, image))
 
 
-def set_look(scene: bpy.types.Scene, mesh: bpy.types.Object, shot: Shot, look: Look) -> None:
-    """Puts a material onto the mesh in the place of its first. Raises ShotGopherError."""
+def set_look(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, shot: Shot, look: Look, hold: bool = False
+) -> None:
+    """Puts a material onto the mesh in the place of its first. Raises ShotGopherError.
+
+    With `hold` a projection shows the current frame in all frames, from where it was shot: it stays
+    on the mesh while the camera moves on. There is a material for each frame that was held.
+    """
     image = _texture(shot) if shot.dense.texture.is_file() else None
-    if look is Look.PROJECTED:
-        material = _projected(scene, shot, image)
+    if look.is_projected:
+        material = _projected(scene, shot, look, image, scene.frame_current if hold else 0)
     elif image is None:
         raise UsageError("The mesh has no texture: run Dense Mesh again.")
     else:
@@ -57,7 +71,7 @@ def use_as(scene: bpy.types.Scene, mesh: bpy.types.Object, shot: Shot, use: Use)
     """
     set_use(mesh, use)
     told = []
-    shines = look_of(mesh) in (Look.PLATE, Look.PROJECTED)
+    shines = look_of(mesh) not in (Look.LIT, None)
     if use is Use.CATCHER and shines and shot.dense.texture.is_file():
         # What shines by itself shows hardly any shadow.
         set_look(scene, mesh, shot, Look.LIT)
@@ -73,6 +87,12 @@ def look_of(mesh: bpy.types.Object) -> Look | None:
     material = mesh.active_material if mesh.material_slots else None
     name = material.get(_LOOK) if material is not None else None
     return next((look for look in Look if look.name == name), None)
+
+
+def held_frame(mesh: bpy.types.Object) -> int:
+    """The frame that is projected in all frames, 0 where each is."""
+    material = mesh.active_material if mesh.material_slots else None
+    return int(material.get(_HELD, 0)) if material is not None else 0
 
 
 def _texture(shot: Shot) -> bpy.types.Image:
@@ -99,15 +119,20 @@ def _use_material(mesh: bpy.types.Object, material: bpy.types.Material) -> None:
         mesh.data.materials.append(material)
 
 
-def _found(source: str, look: Look) -> bpy.types.Material | None:
-    of_look = (each for each in bpy.data.materials if each.get(_LOOK) == look.name)
+def _found(source: str, look: Look, held: int = 0) -> bpy.types.Material | None:
+    of_look = (
+        each
+        for each in bpy.data.materials
+        if each.get(_LOOK) == look.name and each.get(_HELD, 0) == held
+    )
     return parts.find(of_look, Role.MATERIAL, source)
 
 
-def _new(shot: Shot, look: Look) -> bpy.types.Material:
-    material = bpy.data.materials.new(f"{shot.name} {look.value[0]}")
+def _new(shot: Shot, look: Look, held: int = 0) -> bpy.types.Material:
+    name = f"{shot.name} {look.value[0]}"
+    material = bpy.data.materials.new(f"{name} {held}" if held else name)
     parts.tag(material, Role.MATERIAL, str(shot.path.resolve()))
-    material[_LOOK] = look.name
+    material[_LOOK], material[_HELD] = look.name, held
     if material.node_tree is None:
         material.use_nodes = True
     material.node_tree.nodes.clear()
@@ -128,19 +153,18 @@ def _material(shot: Shot, look: Look, image: bpy.types.Image) -> bpy.types.Mater
 
 
 def _projected(
-    scene: bpy.types.Scene, shot: Shot, image: bpy.types.Image | None
+    scene: bpy.types.Scene, shot: Shot, look: Look, image: bpy.types.Image | None, held: int
 ) -> bpy.types.Material:
     """Over the texture, where there is one: what the camera does not see keeps a color."""
-    source = str(shot.path.resolve())
-    projection = read_projection(scene, shot)
-    found = _found(source, Look.PROJECTED)
+    projection = read_projection(scene, shot, look is Look.CLEAN, held)
+    found = _found(str(shot.path.resolve()), look, held)
     if found is not None:
         show_projection(found.node_tree, projection)
         return found
-    material = _new(shot, Look.PROJECTED)
+    material = _new(shot, look, held)
     tree = material.node_tree
-    projected, share = add_projection(tree, projection)
-    shader = _shader(tree, Look.PROJECTED)
+    projected, share = add_projection(tree, projection, material.name)
+    shader = _shader(tree, look)
     mixed = tree.nodes.new("ShaderNodeMix")
     mixed.data_type, mixed.location = "RGBA", (0, 100)
     factor, under, over = mixed.inputs[0], mixed.inputs[6], mixed.inputs[7]

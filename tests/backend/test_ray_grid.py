@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backend.errors import FormatError
-from backend.lens import bend
+from backend.lens import bend, reach, straighten
 from backend.ray_grid import RayGrid, ray_grid
 from backend.reconstruction import CameraModel
 
@@ -65,3 +65,11 @@ def test_a_fisheye_is_told() -> None:
     fisheye = CameraModel("OPENCV_FISHEYE", 320, 180, (160.0, 160.0, 160.0, 90.0, 0, 0, 0, 0.0))
     with pytest.raises(FormatError, match="OPENCV_FISHEYE"):
         ray_grid(fisheye, np.array([160.0]), 600)
+
+
+def test_the_plate_reaches_to_its_farthest_corner() -> None:
+    assert reach(PINHOLE) == pytest.approx(np.hypot(162 / 300, 93 / 290))
+    far = reach(BENT)
+    corners = np.array([(0, 0), (320, 0), (0, 180), (320, 180.0)])
+    assert far == pytest.approx(np.linalg.norm(straighten(BENT, corners), axis=1).max())
+    assert far > reach(PINHOLE)

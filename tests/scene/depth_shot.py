@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from shot_gopher.backend.camera import Similarity, matrices_from_colmap
 from shot_gopher.backend.dense import place_of
 from shot_gopher.backend.depth import NOTHING, SOLVE, DepthRecord
 from shot_gopher.backend.lens import straighten
@@ -104,6 +105,18 @@ def depth_shot(
     place = place_of(shot) if units == SOLVE else None
     DepthRecord("made up", "test", units, place, 3.0, 100.0, frames).save(shot.depth.record)
     return shot
+
+
+def move_world(shot: Shot) -> Similarity:
+    """Puts the same solve into another world, as a survey does; that world."""
+    turn = np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, 1]])
+    world = Similarity(2.5, turn @ WORLD.rotation, np.array([1.0, 2.0, 3.0]))
+    solve = Solve.load(shot.camera)
+    poses = [solver_pose(solve, index) for index in range(COUNT)]
+    rotations, translations = (np.stack(part) for part in zip(*poses, strict=True))
+    matrices = matrices_from_colmap(rotations, translations, world)
+    replace(solve, track=replace(solve.track, matrices=matrices), world=world).save(shot.camera)
+    return world
 
 
 def write_exr(path: Path, image: np.ndarray) -> None:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from shot_gopher.backend.camera import Similarity, matrices_from_colmap
+from shot_gopher.backend.camera import Similarity
 from shot_gopher.backend.depth import METERS, NOTHING
 from shot_gopher.backend.errors import UsageError
 from shot_gopher.backend.lens import straighten
@@ -22,7 +21,17 @@ from shot_gopher.operators.scene.card import build_card
 from shot_gopher.operators.scene.depth import read_depth
 from shot_gopher.operators.scene.shot import import_shot
 
-from .depth_shot import BENT, COUNT, FIRST, PINHOLE, WORLD, depth_shot, solver_pose, view
+from .depth_shot import (
+    BENT,
+    COUNT,
+    FIRST,
+    PINHOLE,
+    WORLD,
+    depth_shot,
+    move_world,
+    solver_pose,
+    view,
+)
 
 ALL = 10**9
 """More faces than any plate has pixels."""
@@ -134,21 +143,10 @@ def test_the_card_stays_on_the_surface_after_a_survey(tmp_path: Path) -> None:
     shot = depth_shot(tmp_path / "shot")
     import_shot(bpy.context, shot)
     card = card_of(shot)
-    turn = np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, 1]])
-    world = Similarity(2.5, turn @ WORLD.rotation, np.array([1.0, 2.0, 3.0]))
-    move_world(shot, world)
+    world = move_world(shot)
     import_shot(bpy.context, shot)
     assert off(shot, card, FIRST + 1, world) < 1e-4
     assert off(shot, card_of(shot), FIRST + 1, world) < 1e-4
-
-
-def move_world(shot: Shot, world: Similarity) -> None:
-    """As a survey does: the same solve in another world."""
-    solve = Solve.load(shot.camera)
-    poses = [solver_pose(solve, index) for index in range(COUNT)]
-    rotations, translations = (np.stack(part) for part in zip(*poses, strict=True))
-    track = replace(solve.track, matrices=matrices_from_colmap(rotations, translations, world))
-    replace(solve, track=track, world=world).save(shot.camera)
 
 
 def test_depth_of_another_solve_is_told(tmp_path: Path) -> None:
@@ -201,6 +199,7 @@ def test_the_card_looks_as_the_plate_does(tmp_path: Path) -> None:
     scene = bpy.context.scene
     scene.frame_set(FIRST + 2)
     scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.cycles.use_denoising = False
     scene.cycles.pixel_filter_type, scene.cycles.filter_width = "BOX", 0.01
     scene.view_settings.view_transform = "Standard"
     scene.render.film_transparent = True
