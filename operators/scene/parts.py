@@ -44,6 +44,8 @@ class Role(str, Enum):
     CARD = "card"
     CARD_MATERIAL = "card material"
     DEPTH_POINTS = "depth points"
+    LENS_MAP = "lens map"
+    COMPOSITING = "compositing"
 
 
 def tag(block: bpy.types.ID, role: Role, source: str) -> None:

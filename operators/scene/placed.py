@@ -22,26 +22,31 @@ OTHER_MESH = "The dense mesh is of another solve than the shot has: make it anew
 OTHER_DEPTH = "The depth is of another solve than the shot has: estimate it anew"
 
 _PLACE = "shot_gopher_place"
-"""Custom property of an object: the Place that it stands in."""
+"""Custom property of an object, or of compositing nodes: the Place that it stands in."""
+DEPTH_SCALE = "Depth Scale"
+"""The node that brings depth maps to the size of the scene."""
 _REASONS = {
     Role.CLOUD: OTHER_MESH,
     Role.MESH: OTHER_MESH,
     Role.BLOCKOUT: OTHER_MESH,
     Role.CARD: OTHER_DEPTH,
     Role.DEPTH_POINTS: OTHER_DEPTH,
+    Role.COMPOSITING: OTHER_DEPTH,
     Role.PROJECTOR: "A held frame is projected from the camera of another solve: hold it anew",
 }
 """What is told of an object that stands in the world of another solve."""
+_WITHOUT_WORLD = (Role.CARD, Role.DEPTH_POINTS, Role.COMPOSITING)
+"""Depth may be in no units, or in meters, which no survey changes."""
 _SEVERAL = Role.PROJECTOR
 """A shot has one of each other part: an artist's copy may share its data, which moves once."""
 
 
-def note(part: bpy.types.Object, place: Place) -> None:
+def note(part: bpy.types.ID, place: Place) -> None:
     """Notes where the part stands now."""
     part[_PLACE] = place.to_text()
 
 
-def forget(part: bpy.types.Object) -> None:
+def forget(part: bpy.types.ID) -> None:
     """The part stands in no world any more."""
     part.pop(_PLACE, None)
 
@@ -59,18 +64,19 @@ def follow(scene: bpy.types.Scene, source: str, world: str) -> tuple[str, ...]:
     Returns sentences about what could not be moved.
     """
     now, left = Place.from_text(world), []
-    for part in objects_of(scene, source):
+    nodes = parts.find(bpy.data.node_groups, Role.COMPOSITING, source)
+    for part in (*objects_of(scene, source), *(() if nodes is None else (nodes,))):
         place = _place_of(part)
         step = place and place.step_to(now)
         if step is not None:
             _move(part, step)
             note(part, now)
-        elif place is not None or Role(part[parts.ROLE]) is not Role.CARD:
+        elif place is not None or Role(part[parts.ROLE]) not in _WITHOUT_WORLD:
             left.append(f"{_REASONS[Role(part[parts.ROLE])]}, and import it again.")
     return tuple(dict.fromkeys(left))
 
 
-def _place_of(part: bpy.types.Object) -> Place | None:
+def _place_of(part: bpy.types.ID) -> Place | None:
     """None for a part that does not know its world, as a card of depth in meters."""
     try:
         return Place.from_text(str(part.get(_PLACE, "")))
@@ -78,12 +84,16 @@ def _place_of(part: bpy.types.Object) -> Place | None:
         return None
 
 
-def _move(part: bpy.types.Object, step: Similarity) -> None:
+def _move(part: bpy.types.ID, step: Similarity) -> None:
     if np.allclose(step.matrix(), np.eye(4), rtol=0, atol=1e-9):
         return
     role = Role(part[parts.ROLE])
     if role is Role.CARD:
         part.scale = [step.scale * size for size in part.scale]
+    elif role is Role.COMPOSITING:
+        size = part.nodes.get(DEPTH_SCALE)
+        if size is not None:
+            size.inputs[1].default_value *= step.scale
     elif role is Role.PROJECTOR:
         turn = Matrix(step.rotation.tolist()).to_4x4()
         turn.translation = step.apply(np.array([part.matrix_basis.translation]))[0].tolist()
