@@ -143,6 +143,7 @@ def _is_own(group: bpy.types.NodeTree | None) -> bool:
 
 def _new_group(card: bpy.types.Object) -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(card.name, "GeometryNodeTree")
+    group.is_modifier = True
     parts.tag(group, Role.CARD, card[parts.SOURCE])
     sockets = group.interface
     for way in ("INPUT", "OUTPUT"):
