@@ -21,6 +21,12 @@ NOTHING = 1e10
 """Depth of the sky: what Blender's own Z pass has where nothing is."""
 SOLVE, METERS, RELATIVE = "solve", "meters", "relative"
 """Units: those of the solved camera's world, the model's meters, or none at all."""
+_UNITS = {
+    SOLVE: "In the units of the solved camera",
+    METERS: "In meters, as the model guesses them",
+    RELATIVE: "In no units: near and far alone",
+}
+"""What a panel says of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,14 @@ class DepthRecord:
     frames: tuple[int, ...]
     flicker: float | None = None
     details: Mapping[str, Any] | None = None
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Short lines for a panel."""
+        lines = [f"{len(self.frames)} frames with depth", _UNITS.get(self.units, self.units)]
+        if self.flicker is not None:
+            lines.append(f"Depth of one thing changes by {self.flicker:.1%} a frame")
+        return tuple(lines)
 
     def save(self, path: Path) -> None:
         content = {
@@ -81,3 +95,11 @@ class DepthRecord:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"{path.name} is damaged: {error!r}.") from error
+
+
+def depth_facts(path: Path) -> tuple[str, ...]:
+    """Short lines about the depth of that depth.json; () where there is none that is whole."""
+    try:
+        return DepthRecord.load(path).facts
+    except FormatError:
+        return ()

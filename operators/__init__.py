@@ -19,6 +19,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "comfyui",
         "camera",
         "dense",
+        "depth",
         "background",
         "masks",
         "tracks",

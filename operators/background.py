@@ -8,7 +8,7 @@ import bpy
 from ..backend.errors import ShotGopherError
 from ..backend.shot import Shot
 from . import addon
-from .scene import switching
+from .scene import depth_refresh, sequences, switching
 
 
 class _BackgroundOperator:
@@ -56,14 +56,17 @@ class SHOTGOPHER_OT_background_show(_BackgroundOperator, bpy.types.Operator):
 
 
 class SHOTGOPHER_OT_background_refresh(_BackgroundOperator, bpy.types.Operator):
-    """Read what is shown behind the camera again from the disk, with the proxies that are there
-    now"""
+    """Read what is shown behind the camera, on the mesh and on the card again from the disk, with
+    the proxies that are there now"""
 
     bl_idname = "shot_gopher.background_refresh"
     bl_label = "Read Background Again"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
+        sequences.read_again(shot)
+        depth_refresh.refresh(context.scene, shot)
         return self._show(context, "")
 
 

@@ -27,6 +27,7 @@ from ..backend.stages import STAGES
 from . import addon
 from .environment_view import EnvironmentView, compose_environment, read_environment
 from .models_view import ModelsView, compose_models, read_models
+from .previews import Previews
 from .scene import stamp
 from .scene.background import shown_name
 from .view import (
@@ -50,7 +51,7 @@ SETTLING = (0.25, 1.0)
 """Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
 and a slow machine takes a while for that."""
 
-_IMPORTED = {"colmap", "dense", "undistort", "proxies"}
+_IMPORTED = {"colmap", "dense", "depth", "cleanplate", "undistort", "proxies"}
 """Stages after which the scene is brought up to date."""
 
 _IMPORTERS = {"colmap": "camera_import", "dense": "dense_import"}
@@ -95,6 +96,7 @@ class Monitor:
         self.trouble = ""
         self.import_waits = False
         self.recent: tuple[RecentView, ...] = ()
+        self.previews = Previews()
         self._views: dict[int, ShotView] = {}
         self._on_disk: dict[int, OnDisk] = {}
         self._jobs: dict[str, Job] = {}
@@ -159,6 +161,7 @@ class Monitor:
         """The add-on goes away. Jobs run on."""
         if bpy.app.timers.is_registered(_tick):
             bpy.app.timers.unregister(_tick)
+        self.previews.free()
 
     # The timer
 
@@ -260,6 +263,8 @@ class Monitor:
         models = compose_models(self._models_on_disk, jobs, self._canceling)
         if (views, environment, models) != (self._views, self.environment, self.models):
             self._views, self.environment, self.models = views, environment, models
+            stages = [stage for view in views.values() for stage in view.stages.values()]
+            self.previews.keep({stage.preview for stage in stages if stage.preview is not None})
             _redraw()
             self._settling = [time.monotonic() + wait for wait in SETTLING]
 

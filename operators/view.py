@@ -17,7 +17,9 @@ from typing import Any
 from ..backend import outputs
 from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
+from ..backend.clean_plate import clean_plate_facts
 from ..backend.dense import DenseParts, find_parts
+from ..backend.depth import depth_facts
 from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot, Waiting
@@ -26,6 +28,7 @@ from ..backend.mask_folders import MaskFolder, find_mask_folders
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
 from ..backend.plates import plate_fingerprint, resolve_plate
+from ..backend.previews import Preview, find_previews
 from ..backend.recent import SHOWN, RecentShot, RecentShots, when
 from ..backend.reconstruction import CameraModel
 from ..backend.shot import Shot, folder_key, rate_text, read_json
@@ -51,7 +54,8 @@ class StageView:
     """One stage.
 
     `text` says more about its state and `count` how far it is, `waiting` what the artist is to do;
-    `facts` are lines about its output; `job` is the id of the newest job that had to do with it.
+    `facts` are lines about its output, `preview` is a small picture of it; `job` is the id of the
+    newest job that had to do with it.
     """
 
     state: StageState = StageState.MISSING
@@ -65,6 +69,7 @@ class StageView:
     remedy: Remedy | None = None
     job: str = ""
     log: str = ""
+    preview: Preview | None = None
 
 
 class SceneState(Enum):
@@ -175,6 +180,7 @@ class OnDisk:
     freshness: Mapping[str, Freshness]
     time: float = 0.0
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    previews: Mapping[str, Preview] = field(default_factory=dict)
     exists: bool = False
     plate_trouble: str = ""
     plate_lines: tuple[str, ...] = ()
@@ -217,7 +223,14 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         folder=query.folder,
         freshness=fresh,
         time=now,
-        facts={"ingest": _plate_lines(shot), "colmap": solve.facts, "dense": dense.facts},
+        facts={
+            "ingest": _plate_lines(shot),
+            "colmap": solve.facts,
+            "dense": dense.facts,
+            "depth": depth_facts(shot.depth.record),
+            "cleanplate": clean_plate_facts(outputs.recorded(shot, STAGES["cleanplate"])),
+        },
+        previews=find_previews(shot),
         exists=shot.path.is_dir(),
         plate_trouble=trouble,
         plate_lines=lines,
@@ -399,7 +412,11 @@ _AS_ON_DISK = {
 
 
 def _stage_view(name: str, disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> StageView:
-    view = replace(_AS_ON_DISK[disk.freshness[name]], facts=disk.facts.get(name, ()))
+    view = replace(
+        _AS_ON_DISK[disk.freshness[name]],
+        facts=disk.facts.get(name, ()),
+        preview=disk.previews.get(name),
+    )
     job = next((job for job in reversed(jobs) if name in job.snapshot.stages), None)
     if job is None:
         return view

@@ -5,5 +5,16 @@ import bpy
 
 register, unregister = bpy.utils.register_submodule_factory(
     __package__,
-    ("properties", "preferences", "shot", "stages", "roto", "masks", "results", "dense", "refine"),
+    (
+        "properties",
+        "preferences",
+        "shot",
+        "stages",
+        "roto",
+        "masks",
+        "results",
+        "dense",
+        "depth",
+        "refine",
+    ),
 )

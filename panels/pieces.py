@@ -17,6 +17,8 @@ CATEGORY = "Shot Gopher"
 _LETTER_WIDTH = 6.4
 """Mean width of a letter of the interface font, in pixels at scale 1."""
 _MARGIN = 55
+_UNIT = 20
+"""Pixels at scale 1 that a button is high."""
 _SHOWN_LINES = 14
 
 
@@ -54,6 +56,12 @@ def facts(layout: bpy.types.UILayout, lines: Sequence[str]) -> None:
     column.active = False
     for line in lines:
         column.label(text=line)
+
+
+def picture(layout: bpy.types.UILayout, context: bpy.types.Context, icon: int) -> None:
+    """A picture as wide as the sidebar."""
+    unit = _UNIT * context.preferences.system.ui_scale
+    layout.template_icon(icon_value=icon, scale=max(4.0, context.region.width / unit - 3.5))
 
 
 def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView | ModelView) -> None:

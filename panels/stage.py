@@ -9,7 +9,9 @@ from itertools import groupby
 import bpy
 
 from ..backend.options import OptionSpec, setting_specs
+from ..backend.previews import Preview
 from ..backend.stages import Stage
+from ..operators.monitor import monitor
 from ..operators.view import StageState, StageView
 from . import pieces
 
@@ -43,6 +45,8 @@ def draw_stage(
         pieces.facts(column, [now.text])
     if now.state in (StageState.DONE, StageState.STALE):
         pieces.facts(column, now.facts)
+        if now.preview is not None:
+            _draw_preview(column, context, stage, now.preview)
     if len(prominent) < len(setting_specs(stage.options)):
         _draw_options(column, context, stage)
 
@@ -68,6 +72,17 @@ def _draw_failure(
     alert.alert = True
     pieces.sentence(alert, context, now.reason)
     pieces.remedy_button(column, now.remedy, stage.name, now.log)
+
+
+def _draw_preview(
+    column: bpy.types.UILayout, context: bpy.types.Context, stage: Stage, preview: Preview
+) -> None:
+    icon = monitor.previews.icon(preview)
+    header, body = column.panel(f"shot_gopher_preview_{stage.name}", default_closed=True)
+    header.label(text="Preview")
+    if body is not None and icon:
+        pieces.picture(body, context, icon)
+        pieces.open_path(body, "Open", preview.path, "IMAGE_DATA")
 
 
 def _draw_options(column: bpy.types.UILayout, context: bpy.types.Context, stage: Stage) -> None:

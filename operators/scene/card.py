@@ -78,7 +78,7 @@ def _hang(card: bpy.types.Object, depth: SeenDepth, made: bool) -> None:
         card.parent = depth.camera
         card.matrix_parent_inverse.identity()
     if depth.place is not None:
-        card.scale = (depth.scale,) * 3
+        placed.set_size(card, depth.scale)
         placed.note(card, depth.place)
     elif not made:
         placed.forget(card)

@@ -175,7 +175,7 @@ def _scaled(
 def _card_size(depth: SeenDepth) -> float:
     source = str(depth.shot.path.resolve())
     card = parts.find(bpy.data.objects, Role.CARD, source)
-    return float(card.scale[2]) if card is not None else 1.0
+    return placed.size_of(card) if card is not None else 1.0
 
 
 def _math_kind() -> str:

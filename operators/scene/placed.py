@@ -88,18 +88,30 @@ def _move(part: bpy.types.ID, step: Similarity) -> None:
     if np.allclose(step.matrix(), np.eye(4), rtol=0, atol=1e-9):
         return
     role = Role(part[parts.ROLE])
-    if role is Role.CARD:
-        part.scale = [step.scale * size for size in part.scale]
-    elif role is Role.COMPOSITING:
-        size = part.nodes.get(DEPTH_SCALE)
-        if size is not None:
-            size.inputs[1].default_value *= step.scale
+    if role in (Role.CARD, Role.COMPOSITING):
+        set_size(part, step.scale * size_of(part))
     elif role is Role.PROJECTOR:
         turn = Matrix(step.rotation.tolist()).to_4x4()
         turn.translation = step.apply(np.array([part.matrix_basis.translation]))[0].tolist()
         part.matrix_basis = turn @ part.matrix_basis.to_3x3().to_4x4()
     else:
         _move_mesh(part.data, step)
+
+
+def size_of(part: bpy.types.ID) -> float:
+    """How large a card or compositing nodes show depth."""
+    if isinstance(part, bpy.types.Object):
+        return float(part.scale[2])
+    node = part.nodes.get(DEPTH_SCALE)
+    return float(node.inputs[1].default_value) if node is not None else 1.0
+
+
+def set_size(part: bpy.types.ID, size: float) -> None:
+    """Gives a card, or compositing nodes as far as the artist kept them, that size of depth."""
+    if isinstance(part, bpy.types.Object):
+        part.scale = (size,) * 3
+    elif (node := part.nodes.get(DEPTH_SCALE)) is not None:
+        node.inputs[1].default_value = size
 
 
 def _move_mesh(mesh: bpy.types.Mesh, step: Similarity) -> None:

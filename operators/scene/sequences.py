@@ -42,6 +42,14 @@ def sequence(shot: Shot, first: Path, title: str, data: bool = False) -> bpy.typ
     return image
 
 
+def read_again(shot: Shot) -> None:
+    """Drops what Blender remembers of the files of a shot's sequences."""
+    source = str(shot.path.resolve())
+    for image in bpy.data.images:
+        if parts.find((image,), Role.SEQUENCE, source) is not None:
+            image.reload()
+
+
 def play(user: bpy.types.ImageUser, plate: Plate) -> None:
     """Shows each frame's own file."""
     user.frame_start, user.frame_offset = plate.first_frame, plate.first_frame - 1
