@@ -237,11 +237,12 @@ def _scene_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
 def _framed(
     tree: bpy.types.NodeTree, group: bpy.types.NodeTree, render: bpy.types.Node
 ) -> bpy.types.Node:
-    """The node of the group in a frame that says whose it is."""
+    """The node of the group in a frame that says whose it is, above all that is there."""
+    top = max(each.location.y for each in tree.nodes)
     frame, node = tree.nodes.new("NodeFrame"), tree.nodes.new("CompositorNodeGroup")
     frame.label = f"Shot Gopher: {_TITLE}"
     node.node_tree, node.width = group, 220
-    node.location = (render.location.x + 340, render.location.y)
+    node.location = (render.location.x + 150, top + 300)
     node.parent = frame
     return node
 

@@ -142,6 +142,16 @@ def picture(planes: list[Plane], camera: CameraTrack, index: int, noise: float =
     return np.clip(small + grain, 0, 255).astype(np.uint8)
 
 
+def depth(planes: list[Plane], camera: CameraTrack, index: int) -> np.ndarray:
+    """(h, w) depth along that camera's view at the middle of each pixel, infinite past the room."""
+    rays = _rays(camera, index)
+    nearest = np.full(rays.shape[1:], np.inf, np.float32)
+    image = np.zeros((*rays.shape[1:], 3), np.uint8)
+    for plane in planes:
+        _paint(plane, rays, camera.matrices[index, :3, 3], nearest, image)
+    return nearest
+
+
 def _rays(camera: CameraTrack, index: int) -> np.ndarray:
     x = (np.arange(camera.width) + 0.5 - camera.center[index, 0]) / camera.focal[index, 0]
     y = (np.arange(camera.height) + 0.5 - camera.center[index, 1]) / camera.focal[index, 1]

@@ -20,7 +20,8 @@ from shot_gopher.backend.shot import Shot, write_json
 from shot_gopher.backend.stages import STAGES
 from shot_gopher.operators.view import Query, compose, read_shot
 
-from .depth_shot import FIRST, depth_shot, move_world, write_exr
+from .depth_shot import FIRST, depth_shot, move_world
+from .exr import write_exr
 from .shots import WORLD, write_png
 
 

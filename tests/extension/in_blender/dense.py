@@ -11,15 +11,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
-import numpy as np
 import window
+from looking import Looking
 from quiet_draw import DrawWatch
-from window import Player, Step, area, in_window, open_sidebar, picture, press, region, sidebar_box
+from window import Player, Step, area, in_window, open_sidebar, press
 
 NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
-told: dict[str, Any] = {"pictures": {}}
+told: dict[str, Any] = {}
+look = Looking(folder, told)
 
 
 def monitor() -> Any:
@@ -55,31 +56,6 @@ def open_panel() -> None:
     bpy.utils.register_class(panel)
 
 
-def take(name: str, wait: float = 2.0) -> Iterator[Step]:
-    yield wait
-    picture(folder / f"{name}.png")
-    pane, window = region("WINDOW", area()), bpy.context.window_manager.windows[0]
-    told["pictures"][name] = sidebar_box()
-    told["middle"] = [
-        pane.x + pane.width // 2, window.height - pane.y - pane.height // 2
-    ]  # fmt: skip
-
-
-def colored() -> Iterator[Step]:
-    """Waits until the middle of the view is: shaders take their time to compile, and longer on a
-    busy machine."""
-    for _ in range(40):
-        yield from take("wait", 3.0)
-        image = bpy.data.images.load(str(folder / "wait.png"))
-        x, y = told["middle"]
-        pixels = np.array(image.pixels[:]).reshape(image.size[1], image.size[0], -1)[::-1]
-        bpy.data.images.remove(image)
-        patch = pixels[y - 60 : y + 60, x - 60 : x + 60, :3]
-        if (np.ptp(patch, axis=2) > 0.2).mean() > 0.3:
-            break
-    del told["pictures"]["wait"]
-
-
 def scenario() -> Iterator[Step]:
     watch.start()
     open_panel()
@@ -100,11 +76,11 @@ def scenario() -> Iterator[Step]:
     area().spaces.active.overlay.show_overlays = False
     mesh = bpy.data.objects["sh070 Mesh"]
     told["faces"], told["uvs"] = len(mesh.data.polygons), len(mesh.data.uv_layers)
-    yield from colored()
-    yield from take("dense_as_shot")
-    for look in ("LIT", "PROJECTED"):
-        press("dense_look", look=look)
-        yield from take(f"dense_{look.lower()}", 4.0)
+    yield from look.colored()
+    yield from look.take("dense_as_shot")
+    for name in ("LIT", "PROJECTED"):
+        press("dense_look", look=name)
+        yield from look.take(f"dense_{name.lower()}", 4.0)
     press("dense_look", look="PLATE")
     for use in ("CATCHER", "HOLDOUT", "RENDERED"):
         press("dense_use", use=use)
@@ -116,7 +92,10 @@ def scenario() -> Iterator[Step]:
     told["draws"], told["touched"] = watch.draws, watch.touched
     with in_window("WINDOW"):
         bpy.ops.view3d.view_axis(type="TOP")
-    yield from take("dense_top")
+    yield from look.take("dense_top")
+    # Stages fill the sidebar: without them what is drawn below is in the picture, too.
+    bpy.utils.unregister_class(bpy.types.SHOTGOPHER_PT_stages)
+    yield from look.take("dense_panel")
 
 
 window.PATIENCE = 600.0

@@ -51,9 +51,9 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 18, enabled
-assert len(enabled["operators"]) == 51, enabled
-assert len(enabled["groups"]) == 14, enabled
+assert len(enabled["panels"]) == 20, enabled
+assert len(enabled["operators"]) == 54, enabled
+assert len(enabled["groups"]) == 16, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
 assert len(enabled["handlers"]) == 9, enabled
 assert len(enabled["menu"]) == 1, enabled
