@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures that stages leave of what they made, as icons that panels can draw.
 
-Blender's own loader would make them 256 pixels wide; contact sheets are to be seen in full.
+Blender's own loader would make them 256 pixels wide; contact sheets are to be seen in full. An icon
+is drawn in a square: a wide picture is cut into squares side by side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Set
 import bpy
 import bpy.utils.previews
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backend.previews import Preview
 
@@ -23,6 +25,7 @@ class Previews:
 
     def __init__(self) -> None:
         self._icons: bpy.utils.previews.ImagePreviewCollection | None = None
+        self._names: dict[Preview, tuple[str, ...]] = {}
 
     def keep(self, wanted: Set[Preview]) -> None:
         """Reads those that are new and drops those that are not wanted any more."""
@@ -30,41 +33,58 @@ class Previews:
             return
         if self._icons is None:
             self._icons = bpy.utils.previews.new()
-        names = {_name(preview): preview for preview in wanted}
-        for name in [name for name in self._icons if name not in names]:
-            del self._icons[name]
-        for name, preview in names.items():
-            if name not in self._icons:
-                _read(preview, self._icons.new(name))
+        for preview in [each for each in self._names if each not in wanted]:
+            for name in self._names.pop(preview):
+                del self._icons[name]
+        for preview in wanted:
+            if preview not in self._names:
+                self._names[preview] = _read(preview, self._icons)
 
-    def icon(self, preview: Preview) -> int:
-        """The icon's number, 0 where there is none."""
-        icon = (self._icons or {}).get(_name(preview))
-        return icon.icon_id if icon is not None else 0
+    def icons(self, preview: Preview) -> tuple[int, ...]:
+        """The numbers of the picture's icons from the left, () where there is none."""
+        return tuple(self._icons[name].icon_id for name in self._names.get(preview, ()))
 
     def free(self) -> None:
         if self._icons is not None:
             bpy.utils.previews.remove(self._icons)
             self._icons = None
+            self._names.clear()
 
 
-def _name(preview: Preview) -> str:
-    return f"{preview.changed} {preview.path}"
+def _read(preview: Preview, icons: bpy.utils.previews.ImagePreviewCollection) -> tuple[str, ...]:
+    """Makes the icons of a picture and returns their names; none of a file that is no picture."""
+    pixels = _pixels(preview.path)
+    names = []
+    for number, square in enumerate(squares(pixels)) if pixels is not None else ():
+        names.append(f"{preview.changed} {number} {preview.path}")
+        icon = icons.new(names[-1])
+        icon.image_size = (square.shape[1], square.shape[0])
+        icon.image_pixels_float.foreach_set(np.ascontiguousarray(square).ravel())
+    return tuple(names)
 
 
-def _read(preview: Preview, icon: bpy.types.ImagePreview) -> None:
-    """Leaves the icon empty for a file that is no picture."""
+def _pixels(path: str) -> NDArray[np.float32] | None:
+    """(h, w, 4) from the lowest row up."""
     try:
-        image = bpy.data.images.load(preview.path)
+        image = bpy.data.images.load(path)
     except RuntimeError as error:
         _log.info("No preview: %s", error)
-        return
+        return None
     try:
         width, height = image.size
         pixels = np.empty(len(image.pixels), dtype=np.float32)
         image.pixels.foreach_get(pixels)
     finally:
         bpy.data.images.remove(image)
-    if len(pixels) == 4 * width * height > 0:
-        icon.image_size = (width, height)
-        icon.image_pixels_float.foreach_set(pixels)
+    return pixels.reshape(height, width, 4) if len(pixels) == 4 * width * height > 0 else None
+
+
+def squares(pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """A picture (h, w, 4) as squares side by side, as small as they can be to show all of it."""
+    height, width, _channels = pixels.shape
+    count = max(1, width // height)
+    side = max(height, -(-width // count))
+    padded = np.zeros((side, side * count, 4), dtype=np.float32)
+    top, left = (side - height) // 2, (side * count - width) // 2
+    padded[top : top + height, left : left + width] = pixels
+    return np.split(padded, count, axis=1)

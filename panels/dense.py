@@ -43,10 +43,10 @@ def _draw_material(
 ) -> None:
     column.label(text="Material")
     now, held = look_of(mesh), held_frame(mesh)
-    grid = column.grid_flow(columns=2, row_major=True, even_columns=True, align=True)
+    row = column.row(align=True)
     for look in Look:
-        shown = look is now
-        grid.operator("shot_gopher.dense_look", text=look.value[0], depress=shown).look = look.name
+        place, shown = column if look.is_projected else row, look is now
+        place.operator("shot_gopher.dense_look", text=look.value[0], depress=shown).look = look.name
     if now is not None and now.is_projected:
         number = held or scene.frame_current
         text = f"Frame {number} is Held" if held else f"Hold Frame {number}"

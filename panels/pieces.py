@@ -19,6 +19,8 @@ _LETTER_WIDTH = 6.4
 _MARGIN = 55
 _UNIT = 20
 """Pixels at scale 1 that a button is high."""
+_PICTURE_MARGIN = 3.5
+"""Heights of a button that are left and right of a picture in a box."""
 _SHOWN_LINES = 14
 
 
@@ -58,10 +60,13 @@ def facts(layout: bpy.types.UILayout, lines: Sequence[str]) -> None:
         column.label(text=line)
 
 
-def picture(layout: bpy.types.UILayout, context: bpy.types.Context, icon: int) -> None:
-    """A picture as wide as the sidebar."""
+def picture(layout: bpy.types.UILayout, context: bpy.types.Context, icons: Sequence[int]) -> None:
+    """A picture as wide as the sidebar, of icons side by side."""
     unit = _UNIT * context.preferences.system.ui_scale
-    layout.template_icon(icon_value=icon, scale=max(4.0, context.region.width / unit - 3.5))
+    width = max(4.0, context.region.width / unit - _PICTURE_MARGIN)
+    row = layout.row(align=True)
+    for icon in icons:
+        row.template_icon(icon_value=icon, scale=width / len(icons))
 
 
 def progress(layout: bpy.types.UILayout, now: StageView | EnvironmentView | ModelView) -> None:

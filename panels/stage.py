@@ -11,7 +11,6 @@ import bpy
 from ..backend.options import OptionSpec, setting_specs
 from ..backend.previews import Preview
 from ..backend.stages import Stage
-from ..operators.monitor import monitor
 from ..operators.view import StageState, StageView
 from . import pieces
 
@@ -26,8 +25,13 @@ _ICONS = {
 
 
 def draw_stage(
-    layout: bpy.types.UILayout, context: bpy.types.Context, stage: Stage, now: StageView
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    stage: Stage,
+    now: StageView,
+    icons: Sequence[int] = (),
 ) -> None:
+    """`icons` are those of its preview."""
     column = layout.column()
     _draw_head(column.row(), stage, now)
     prominent = [spec for spec in setting_specs(stage.options) if spec.prominent]
@@ -45,8 +49,8 @@ def draw_stage(
         pieces.facts(column, [now.text])
     if now.state in (StageState.DONE, StageState.STALE):
         pieces.facts(column, now.facts)
-        if now.preview is not None:
-            _draw_preview(column, context, stage, now.preview)
+        if now.preview is not None and icons:
+            _draw_preview(column, context, stage, now.preview, icons)
     if len(prominent) < len(setting_specs(stage.options)):
         _draw_options(column, context, stage)
 
@@ -75,13 +79,16 @@ def _draw_failure(
 
 
 def _draw_preview(
-    column: bpy.types.UILayout, context: bpy.types.Context, stage: Stage, preview: Preview
+    column: bpy.types.UILayout,
+    context: bpy.types.Context,
+    stage: Stage,
+    preview: Preview,
+    icons: Sequence[int],
 ) -> None:
-    icon = monitor.previews.icon(preview)
     header, body = column.panel(f"shot_gopher_preview_{stage.name}", default_closed=True)
     header.label(text="Preview")
-    if body is not None and icon:
-        pieces.picture(body, context, icon)
+    if body is not None:
+        pieces.picture(body, context, icons)
         pieces.open_path(body, "Open", preview.path, "IMAGE_DATA")
 
 

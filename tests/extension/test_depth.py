@@ -20,10 +20,12 @@ def test_an_artist_uses_depth_and_clean_plate(blender: RealBlender, tmp_path: Pa
     assert told["ok"], told.get("error", "") + told["log"][-3000:]
     assert "Traceback" not in told["log"], told["log"]
     assert told["touched"] == []
-    assert told["icon"] > 0
+    assert len(told["icons"]) == 3
+    assert all(told["icons"])
     for panel in ("depth", "clean_plate"):
         assert told["draws"][f"SHOTGOPHER_PT_{panel}"] > 2
-    assert told["seconds"] < 1.0
+    # How long drawing takes says more of the machine, which has no GPU here.
+    assert told["known"] < 0.5
     plate = shown(tmp_path / "card.png", told["middle"])
     assert np.std(plate) > 10
     clean = shown(tmp_path / "clean.png", told["middle"])
@@ -31,8 +33,8 @@ def test_an_artist_uses_depth_and_clean_plate(blender: RealBlender, tmp_path: Pa
     assert plate[..., 2].mean() > 0.5 * plate[..., 1].mean()
     composite = cv2.imread(str(tmp_path / "composite.png"))
     green = (composite[..., 1] > 240) & (composite[..., [0, 2]] < 15).all(axis=2)
-    print(told["seconds"], green.mean())
-    assert green.mean() > 0.005
+    assert green[:, :310].sum() > 1000
+    assert green[95:190, 325:420].sum() < 50
 
 
 def shown(picture: Path, middle: list[int]) -> np.ndarray:

@@ -147,6 +147,8 @@ def test_the_card_stays_on_the_surface_after_a_survey(tmp_path: Path) -> None:
     import_shot(bpy.context, shot)
     assert off(shot, card, FIRST + 1, world) < 1e-4
     assert off(shot, card_of(shot), FIRST + 1, world) < 1e-4
+    bpy.data.objects.remove(card)
+    assert off(shot, card_of(shot), FIRST + 1, world) < 1e-4
 
 
 def test_depth_of_another_solve_is_told(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from shot_gopher.backend.outputs import stage_file
 from shot_gopher.backend.previews import Preview, find_previews
 from shot_gopher.backend.shot import Shot, write_json
 from shot_gopher.backend.stages import STAGES
+from shot_gopher.operators.previews import squares
 from shot_gopher.operators.view import Query, compose, read_shot
 
 from .depth_shot import FIRST, depth_shot, move_world
@@ -129,3 +130,16 @@ def test_previews_are_found_and_told_from_older_ones(addon: Shot) -> None:
     view = compose(read_shot(Query(str(addon.path), "", options), []), [], set())
     assert view.stages["depth"].preview == found["depth"]
     assert view.stages["cleanplate"].preview is None
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "count", "side"),
+    [(960, 270, 3, 320), (960, 405, 2, 480), (90, 160, 1, 160)],
+)
+def test_a_preview_is_cut_into_squares(width: int, height: int, count: int, side: int) -> None:
+    picture = np.random.default_rng(1).random((height, width, 4)).astype(np.float32) + 0.1
+    cut = squares(picture)
+    assert [each.shape for each in cut] == count * [(side, side, 4)]
+    whole = np.concatenate(cut, axis=1)
+    kept = whole[(whole > 0).all(axis=2)]
+    np.testing.assert_array_equal(kept.reshape(picture.shape), picture)

@@ -12,7 +12,7 @@ from shot_gopher.backend.backgrounds import find_backgrounds
 from shot_gopher.backend.dense import DenseRecord, place_of
 from shot_gopher.backend.dense_files import Triangles, write_mesh
 from shot_gopher.backend.errors import UsageError
-from shot_gopher.backend.lens import bend
+from shot_gopher.backend.lens import bend, reach
 from shot_gopher.backend.reconstruction import CameraModel
 from shot_gopher.backend.shot import Shot
 from shot_gopher.backend.solve import Solve
@@ -42,7 +42,9 @@ def write_clean(shot: Shot) -> None:
 def sheet(shot: Shot, number: int) -> Triangles:
     """A sheet across the camera's view of one frame, larger than it."""
     matrix = Solve.load(shot.camera).track.matrices[number - FIRST]
-    corners = np.array([(-9, -6, -8), (9, -6, -8), (9, 6, -8), (-9, 6, -8)], dtype=np.float64)
+    corners = np.array(
+        [(-40, -25, -8), (40, -25, -8), (40, 25, -8), (-40, 25, -8)], dtype=np.float64
+    )
     places = (corners @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
     faces = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
     return Triangles(places, faces, None)
@@ -145,6 +147,29 @@ def test_a_held_frame_stays_on_the_mesh(tmp_path: Path) -> None:
     set_look(scene, mesh, shot, Look.CLEAN)
     assert held_frame(mesh) == 0
     check(shot, rendered(FIRST + 3, tmp_path), FIRST + 3, FIRST + 3)
+
+
+def test_a_lens_that_folds_back_shows_its_picture_once(tmp_path: Path) -> None:
+    """Seen through a much wider camera: past the corners the polynomial comes back inside."""
+    folds = CameraModel("SIMPLE_RADIAL", 160, 90, (150.0, 79.0, 46.0, -0.3))
+    shot, mesh = shot_with_sheet(tmp_path / "shot", folds)
+    scene = bpy.context.scene
+    scene.frame_set(FIRST + 2)
+    set_look(scene, mesh, shot, Look.CLEAN)
+    wide = bpy.data.objects.new("wide", scene.camera.data.copy())
+    wide.data.animation_data_clear()
+    scene.collection.objects.link(wide)
+    wide.matrix_world = scene.camera.matrix_world
+    wide.data.lens, wide.data.shift_x, wide.data.shift_y = scene.camera.data.lens / 4, 0, 0
+    scene.camera = wide
+    pixels = rendered(FIRST + 2, tmp_path)
+    slopes = (pixels_of(folds) - [80, 45]) / (150 / 4)
+    far = (np.linalg.norm(slopes, axis=1) > 1.1 * reach(folds)).reshape(HEIGHT, WIDTH)
+    again = bend(folds, slopes).reshape(HEIGHT, WIDTH, 2)
+    folded = far & ((again > 0) & (again < [WIDTH, HEIGHT])).all(axis=2)
+    assert folded.sum() > 200
+    assert np.abs(pixels[folded][:, :3]).max() < 1e-6
+    assert (pixels[..., 0] > 0.1).sum() > 300
 
 
 def test_a_held_frame_moves_with_the_world(tmp_path: Path) -> None:
