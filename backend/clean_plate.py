@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _METHODS = {
-    "project": "From other frames, through the solved camera",
+    "project": "From other frames, projected",
     "median": "The median of all frames",
     "propainter": "Made up by ProPainter",
 }

@@ -23,7 +23,7 @@ SOLVE, METERS, RELATIVE = "solve", "meters", "relative"
 """Units: those of the solved camera's world, the model's meters, or none at all."""
 _UNITS = {
     SOLVE: "In the units of the solved camera",
-    METERS: "In meters, as the model guesses them",
+    METERS: "In meters, as the model guesses",
     RELATIVE: "In no units: near and far alone",
 }
 """What a panel says of them."""
@@ -58,7 +58,7 @@ class DepthRecord:
         """Short lines for a panel."""
         lines = [f"{len(self.frames)} frames with depth", _UNITS.get(self.units, self.units)]
         if self.flicker is not None:
-            lines.append(f"Depth of one thing changes by {self.flicker:.1%} a frame")
+            lines.append(f"Flicker {self.flicker:.1%} of depth")
         return tuple(lines)
 
     def save(self, path: Path) -> None:

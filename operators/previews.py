@@ -40,8 +40,10 @@ class Previews:
             if preview not in self._names:
                 self._names[preview] = _read(preview, self._icons)
 
-    def icons(self, preview: Preview) -> tuple[int, ...]:
+    def icons(self, preview: Preview | None) -> tuple[int, ...]:
         """The numbers of the picture's icons from the left, () where there is none."""
+        if preview is None:
+            return ()
         return tuple(self._icons[name].icon_id for name in self._names.get(preview, ()))
 
     def free(self) -> None:

@@ -72,7 +72,8 @@ class _RotoPanel:
         _draw_pick(layout, context)
         view = monitor.view(context.scene)
         stage = STAGES["interactive"]
-        draw_stage(layout.box(), context, stage, view.stages[stage.name])
+        now = view.stages[stage.name]
+        draw_stage(layout.box(), context, stage, now, monitor.previews.icons(now.preview))
 
 
 def _draw_objects(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

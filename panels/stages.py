@@ -25,7 +25,7 @@ class SHOTGOPHER_PT_stages(pieces.ShotGopherPanel, bpy.types.Panel):
         for stage in STAGES.values():
             if stage.name not in ELSEWHERE and not _has_nothing_to_do(stage.name, view):
                 now = view.stages[stage.name]
-                icons = monitor.previews.icons(now.preview) if now.preview is not None else ()
+                icons = monitor.previews.icons(now.preview)
                 draw_stage(self.layout.box(), context, stage, now, icons)
         for warning in view.warnings:
             pieces.sentence(self.layout, context, warning, "ERROR")

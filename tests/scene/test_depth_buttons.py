@@ -91,7 +91,7 @@ def test_panels_are_told_what_depth_is(addon: Shot) -> None:
     replace(record, units=METERS, place=None, flicker=0.0123).save(addon.depth.record)
     facts = depth_facts(addon.depth.record)
     assert facts[1:] == (
-        "In meters, as the model guesses them", "Depth of one thing changes by 1.2% a frame",
+        "In meters, as the model guesses", "Flicker 1.2% of depth",
     )  # fmt: skip
     options = {name: {} for name in STAGES}
     disk = read_shot(Query(str(addon.path), "", options), [])
@@ -104,7 +104,7 @@ def test_panels_are_told_what_depth_is(addon: Shot) -> None:
 def test_panels_are_told_what_a_clean_plate_is_made_of(addon: Shot) -> None:
     record = {"method": "project", "changed_frames": 12, "seen": 0.976, "made_up_by": "ProPainter"}
     assert clean_plate_facts(record) == (
-        "From other frames, through the solved camera",
+        "From other frames, projected",
         "12 frames changed",
         "98% of it is seen in other frames",
         "The rest is made up by ProPainter",
