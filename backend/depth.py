@@ -19,6 +19,8 @@ from .shot import read_json, write_json
 
 NOTHING = 1e10
 """Depth of the sky: what Blender's own Z pass has where nothing is."""
+SKY = 0.1 * NOTHING
+"""No surface lies past this: what is farther is the sky, whatever rounding has made of it."""
 SOLVE, METERS, RELATIVE = "solve", "meters", "relative"
 """Units: those of the solved camera's world, the model's meters, or none at all."""
 _UNITS = {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ...backend.depth import NOTHING
+from ...backend.depth import NOTHING, SKY
 from ...backend.ray_grid import RayGrid, ray_grid
 from . import parts, placed
 from .animation import key_channels
@@ -27,7 +27,6 @@ _PIXEL = "plate_uv"
 _RAY = "ray"
 """Attributes: what becomes the vertex times depth, one for each focal length of the grid."""
 _STRETCH = 0.1
-_SKY = 0.1 * NOTHING
 
 
 def build_card(scene: bpy.types.Scene, depth: SeenDepth, faces: int = FACES) -> bpy.types.Object:
@@ -228,7 +227,7 @@ def _is_torn(group: bpy.types.NodeTree, stretch: bpy.types.NodeSocket) -> bpy.ty
         group.links.new(ends.outputs[name], apart.inputs[0])
         depths.append(_math(group, "MULTIPLY", apart.outputs["Z"], -1.0))
     near, far = _math(group, "MINIMUM", *depths), _math(group, "MAXIMUM", *depths)
-    most = _math(group, "MINIMUM", _math(group, "MULTIPLY_ADD", near, stretch, near), _SKY)
+    most = _math(group, "MINIMUM", _math(group, "MULTIPLY_ADD", near, stretch, near), SKY)
     jumps = _math(group, "GREATER_THAN", far, most)
     return _math(group, "MAXIMUM", jumps, _math(group, "LESS_THAN", near, 1 / NOTHING))
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.camera import Array
-from ...backend.depth import NOTHING
+from ...backend.depth import SKY
 from ...backend.errors import FormatError, UsageError
 from ...backend.ray_grid import RayGrid, ray_grid
 from ...backend.solve import solve_of
@@ -26,7 +26,6 @@ from .parts import Role
 from .points import draw_dots, fill_places
 
 POINTS = 500_000
-_SKY = 0.1 * NOTHING
 
 
 def frames_of(depth: SeenDepth, current: int, every: int) -> tuple[int, ...]:
@@ -39,7 +38,11 @@ def frames_of(depth: SeenDepth, current: int, every: int) -> tuple[int, ...]:
         raise UsageError(
             "Only depth in the units of the solve fits from frame to frame: take one frame."
         )
-    return depth.record.frames[::every]
+    solved = set(depth.frames.tolist())
+    found = tuple(number for number in depth.record.frames if number in solved)[::every]
+    if not found:
+        raise UsageError("No frame has both depth and a camera.")
+    return found
 
 
 def build_points(
@@ -83,7 +86,7 @@ def _points(depth: SeenDepth, grid: RayGrid, number: int) -> tuple[Array, NDArra
     column, row = np.floor(grid.pixels).astype(int).T
     far = _read(depth.shot.depth.map(number), depth)[row, column, 0].astype(np.float64)
     kept = np.unique(grid.quads)
-    kept = kept[(far[kept] > 0) & (far[kept] < _SKY)]
+    kept = kept[(far[kept] > 0) & (far[kept] < SKY)]
     index = int(np.argmin(np.abs(depth.frames - number)))
     weights = grid.weights(depth.focal[index : index + 1])[0]
     rays = np.einsum("k,kmc->mc", weights, grid.rays[:, kept])

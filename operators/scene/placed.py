@@ -26,13 +26,12 @@ _PLACE = "shot_gopher_place"
 DEPTH_SCALE = "Depth Scale"
 """The node that brings depth maps to the size of the scene."""
 _REASONS = {
-    Role.CLOUD: OTHER_MESH,
-    Role.MESH: OTHER_MESH,
-    Role.BLOCKOUT: OTHER_MESH,
-    Role.CARD: OTHER_DEPTH,
-    Role.DEPTH_POINTS: OTHER_DEPTH,
-    Role.COMPOSITING: OTHER_DEPTH,
-    Role.PROJECTOR: "A held frame is projected from the camera of another solve: hold it anew",
+    **dict.fromkeys((Role.CLOUD, Role.MESH, Role.BLOCKOUT), f"{OTHER_MESH}, and import it again."),
+    **dict.fromkeys(
+        (Role.CARD, Role.DEPTH_POINTS, Role.COMPOSITING),
+        f"{OTHER_DEPTH}, and bring it into the scene again.",
+    ),
+    Role.PROJECTOR: "A held frame is projected from the camera of another solve: hold it anew.",
 }
 """What is told of an object that stands in the world of another solve."""
 _WITHOUT_WORLD = (Role.CARD, Role.DEPTH_POINTS, Role.COMPOSITING)
@@ -72,7 +71,7 @@ def follow(scene: bpy.types.Scene, source: str, world: str) -> tuple[str, ...]:
             _move(part, step)
             note(part, now)
         elif place is not None or Role(part[parts.ROLE]) not in _WITHOUT_WORLD:
-            left.append(f"{_REASONS[Role(part[parts.ROLE])]}, and import it again.")
+            left.append(_REASONS[Role(part[parts.ROLE])])
     return tuple(dict.fromkeys(left))
 
 

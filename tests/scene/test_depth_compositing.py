@@ -164,3 +164,20 @@ def test_a_zoom_through_a_bent_lens_is_told(tmp_path: Path) -> None:
     import_shot(bpy.context, shot)
     made = build_compositing(bpy.context, read_depth(bpy.context.scene, shot))
     assert any("lens zooms" in text for text in made.warnings)
+
+
+@pytest.mark.parametrize("lens", [PINHOLE, BENT], ids=lambda lens: lens.model)
+def test_a_smaller_render_is_composited_as_well(tmp_path: Path, lens: CameraModel) -> None:
+    shot = depth_shot(tmp_path / "shot", lens)
+    import_shot(bpy.context, shot)
+    add_cube()
+    build_compositing(bpy.context, read_depth(bpy.context.scene, shot))
+    bpy.context.scene.render.resolution_percentage = 50
+    picture = rendered(tmp_path, FIRST + 1)
+    assert picture.shape == (45, 80, 3)
+    seen, cube = pinhole_view(shot, FIRST + 1)
+    in_front = (cube < seen.depth).reshape(90, 160)
+    wanted = in_front.reshape(45, 2, 80, 2).mean(axis=(1, 3))
+    green = (picture[..., 1] > 200) & (picture[..., 0] < 60)
+    sure = (wanted == 0) | (wanted == 1)
+    assert (green == (wanted > 0.5))[sure].mean() > 0.985
