@@ -8,7 +8,7 @@ import bpy
 from ..backend.errors import ShotGopherError
 from ..backend.shot import Shot
 from . import addon
-from .scene import depth_refresh, sequences, switching
+from .scene import depth_refresh, switching
 
 
 class _BackgroundOperator:
@@ -65,7 +65,6 @@ class SHOTGOPHER_OT_background_refresh(_BackgroundOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))
-        sequences.read_again(shot)
         depth_refresh.refresh(context.scene, shot)
         return self._show(context, "")
 

@@ -11,6 +11,7 @@ from ..backend.errors import ShotGopherError
 from ..backend.shot import Shot
 from . import addon
 from .monitor import monitor
+from .scene import depth_refresh
 from .scene import shot as scene_shot
 
 
@@ -29,7 +30,10 @@ def _import(operator: bpy.types.Operator, build: Callable[[], scene_shot.ImportR
 
 def _import_shot(context: bpy.types.Context, shot: Shot) -> scene_shot.ImportResult:
     settings = context.scene.shot_gopher
-    return scene_shot.import_shot(context, shot, settings.most_tracks, settings.proxy_size)
+    result = scene_shot.import_shot(context, shot, settings.most_tracks, settings.proxy_size)
+    # The job that has solved the camera may have made depth and a clean plate as well.
+    depth_refresh.refresh(context.scene, shot)
+    return result
 
 
 class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
