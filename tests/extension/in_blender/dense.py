@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import window
-from looking import Looking
+from looking import Looking, without_panels
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, press
 
@@ -93,8 +93,8 @@ def scenario() -> Iterator[Step]:
     with in_window("WINDOW"):
         bpy.ops.view3d.view_axis(type="TOP")
     yield from look.take("dense_top")
-    # Stages fill the sidebar: without them what is drawn below is in the picture, too.
-    bpy.utils.unregister_class(bpy.types.SHOTGOPHER_PT_stages)
+    # They fill the sidebar, and the panel of the mesh is far below them.
+    without_panels("shot", "stages", "masks", "roto")
     yield from look.take("dense_panel")
 
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import window
-from looking import Looking
+from looking import Looking, without_panels
 from mathutils import Quaternion
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press
@@ -108,13 +108,12 @@ def scenario() -> Iterator[Step]:
     scene().frame_set(FRAME)
     press("depth_card", faces=60000)
     space.region_3d.view_perspective = "CAMERA"
-    for name in ("shot", "roto", "masks"):
-        bpy.utils.unregister_class(getattr(bpy.types, f"SHOTGOPHER_PT_{name}"))
+    without_panels("shot", "roto", "masks")
     yield from look.colored()
     yield from look.take("stages")
     measure()
     scene().frame_set(FRAME)
-    bpy.utils.unregister_class(bpy.types.SHOTGOPHER_PT_stages)
+    without_panels("stages")
     yield from look.take("card")
     side = space.region_3d
     side.view_perspective = "PERSP"
@@ -140,6 +139,8 @@ def scenario() -> Iterator[Step]:
     scene().frame_set(FRAME)
     press("background_show", source="depth")
     yield from look.take("clean", 4.0)
+    without_panels("dense")
+    yield from look.take("panels")
     press("depth_compositing")
     rendered()
     told["draws"], told["touched"] = watch.draws, watch.touched

@@ -12,6 +12,12 @@ import numpy as np
 from window import Step, area, picture, region, sidebar_box
 
 
+def without_panels(*names: str) -> None:
+    """Takes panels out of the sidebar, so that those below them are in the picture."""
+    for name in names:
+        bpy.utils.unregister_class(getattr(bpy.types, f"SHOTGOPHER_PT_{name}"))
+
+
 class Looking:
     """Puts into `told` the sidebar's box in each picture, and the middle of the 3D view."""
 
