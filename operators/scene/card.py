@@ -14,7 +14,7 @@ import numpy as np
 
 from ...backend.depth import NOTHING, SKY
 from ...backend.ray_grid import RayGrid, ray_grid
-from . import parts, placed
+from . import nodes, parts, placed
 from .animation import key_channels
 from .depth import SeenDepth, collection_of
 from .parts import Role
@@ -130,6 +130,7 @@ def _update_nodes(card: bpy.types.Object, grid: RayGrid, depth: SeenDepth) -> No
     modifier = next(own, None)
     group = modifier.node_group if modifier is not None else _new_group(card)
     group.nodes.clear()
+    group.animation_data_clear()
     _add_nodes(group, grid, depth)
     if modifier is None:
         modifier = card.modifiers.new("Depth", "NODES")
@@ -167,7 +168,7 @@ def _add_nodes(group: bpy.types.NodeTree, grid: RayGrid, depth: SeenDepth) -> No
     cut.domain, cut.mode = "EDGE", "ALL"
     for column, node in enumerate((start, placed_at, cut, end)):
         node.location = (250 * column, 0)
-    deep = _node_by(group, "ShaderNodeVectorMath", operation="SCALE")
+    deep = nodes.add(group, "ShaderNodeVectorMath", operation="SCALE")
     link(_ray(group, grid, depth), deep.inputs[0])
     link(_depth_of_frame(group, depth), deep.inputs["Scale"])
     link(start.outputs["Geometry"], placed_at.inputs["Geometry"])
@@ -179,15 +180,15 @@ def _add_nodes(group: bpy.types.NodeTree, grid: RayGrid, depth: SeenDepth) -> No
 
 def _depth_of_frame(group: bpy.types.NodeTree, depth: SeenDepth) -> bpy.types.NodeSocket:
     """Depth at a vertex's pixel in the current frame; 0 in a frame that has no file."""
-    picture = _node_by(
+    picture = nodes.add(
         group, "GeometryNodeImageTexture", interpolation="Closest", extension="EXTEND"
     )
     first = depth.shot.depth.map(depth.record.frames[0])
     picture.inputs["Image"].default_value = sequence(depth.shot, first, "Depth Map", data=True)
-    now = _node_by(group, "GeometryNodeInputSceneTime")
+    now = nodes.add(group, "GeometryNodeInputSceneTime")
     group.links.new(now.outputs["Frame"], picture.inputs["Frame"])
     group.links.new(_attribute(group, _PIXEL), picture.inputs["Vector"])
-    channel = _node_by(group, "FunctionNodeSeparateColor")
+    channel = nodes.add(group, "FunctionNodeSeparateColor")
     group.links.new(picture.outputs["Color"], channel.inputs[0])
     return channel.outputs[0]
 
@@ -198,16 +199,16 @@ def _ray(group: bpy.types.NodeTree, grid: RayGrid, depth: SeenDepth) -> bpy.type
         return _attribute(group, f"{_RAY}_0")
     shares, mixed = grid.weights(depth.focal), None
     for index, share in enumerate(shares.T):
-        value = _node_by(group, "ShaderNodeValue", name=f"Share {index}", label=f"Share {index}")
+        value = nodes.add(group, "ShaderNodeValue", name=f"Share {index}", label=f"Share {index}")
         path = f'nodes["{value.name}"].outputs[0].default_value'
         key_channels(group, {(path, 0): share}, depth.frames)
-        term = _node_by(group, "ShaderNodeVectorMath", operation="SCALE")
+        term = nodes.add(group, "ShaderNodeVectorMath", operation="SCALE")
         group.links.new(_attribute(group, f"{_RAY}_{index}"), term.inputs[0])
         group.links.new(value.outputs[0], term.inputs["Scale"])
         if mixed is None:
             mixed = term.outputs["Vector"]
             continue
-        added = _node_by(group, "ShaderNodeVectorMath", operation="ADD")
+        added = nodes.add(group, "ShaderNodeVectorMath", operation="ADD")
         group.links.new(mixed, added.inputs[0])
         group.links.new(term.outputs["Vector"], added.inputs[1])
         mixed = added.outputs["Vector"]
@@ -220,41 +221,19 @@ def _is_torn(group: bpy.types.NodeTree, stretch: bpy.types.NodeSocket) -> bpy.ty
     far > (1 + stretch) * near holds for a jump, and for a near end without depth; sky at both ends
     is told by its depth.
     """
-    ends = _node_by(group, "GeometryNodeInputMeshEdgeVertices")
+    ends = nodes.add(group, "GeometryNodeInputMeshEdgeVertices")
     depths = []
     for name in ("Position 1", "Position 2"):
-        apart = _node_by(group, "ShaderNodeSeparateXYZ")
+        apart = nodes.add(group, "ShaderNodeSeparateXYZ")
         group.links.new(ends.outputs[name], apart.inputs[0])
-        depths.append(_math(group, "MULTIPLY", apart.outputs["Z"], -1.0))
-    near, far = _math(group, "MINIMUM", *depths), _math(group, "MAXIMUM", *depths)
-    most = _math(group, "MINIMUM", _math(group, "MULTIPLY_ADD", near, stretch, near), SKY)
-    jumps = _math(group, "GREATER_THAN", far, most)
-    return _math(group, "MAXIMUM", jumps, _math(group, "LESS_THAN", near, 1 / NOTHING))
+        depths.append(nodes.math(group, "MULTIPLY", apart.outputs["Z"], -1.0))
+    near, far = nodes.math(group, "MINIMUM", *depths), nodes.math(group, "MAXIMUM", *depths)
+    most = nodes.math(group, "MINIMUM", nodes.math(group, "MULTIPLY_ADD", near, stretch, near), SKY)
+    jumps = nodes.math(group, "GREATER_THAN", far, most)
+    return nodes.math(group, "MAXIMUM", jumps, nodes.math(group, "LESS_THAN", near, 1 / NOTHING))
 
 
 def _attribute(group: bpy.types.NodeTree, name: str) -> bpy.types.NodeSocket:
-    node = _node_by(group, "GeometryNodeInputNamedAttribute", data_type="FLOAT_VECTOR")
+    node = nodes.add(group, "GeometryNodeInputNamedAttribute", data_type="FLOAT_VECTOR")
     node.inputs["Name"].default_value = name
     return node.outputs["Attribute"]
-
-
-def _math(
-    group: bpy.types.NodeTree, operation: str, *values: bpy.types.NodeSocket | float
-) -> bpy.types.NodeSocket:
-    node = _node_by(group, "ShaderNodeMath", operation=operation)
-    for socket, value in zip(node.inputs, values, strict=False):
-        if isinstance(value, float):
-            socket.default_value = value
-        else:
-            group.links.new(value, socket)
-    return node.outputs[0]
-
-
-def _node_by(group: bpy.types.NodeTree, kind: str, **settings: str) -> bpy.types.Node:
-    """A new node with these settings, in rows of eight below the others."""
-    count = len(group.nodes)
-    node = group.nodes.new(kind)
-    node.location = (-1600 + 200 * (count % 8), -250 - 220 * (count // 8))
-    for name, value in settings.items():
-        setattr(node, name, value)
-    return node

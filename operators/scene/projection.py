@@ -23,7 +23,7 @@ from ...backend.reconstruction import CameraModel
 from ...backend.shot import Plate, Shot
 from ...backend.solve import Solve, solve_of
 from ...backend.undistorted import UndistortedPlate
-from . import parts, placed
+from . import nodes, parts, placed
 from .parts import Role
 from .sequences import hold, play, sequence
 
@@ -155,7 +155,7 @@ def add_projection(
     picture.location = (-500, 200)
     tree.links.new(where.outputs["UV"], picture.inputs["Vector"])
     show_projection(tree, projection)
-    share = _math(tree, "MULTIPLY", where.outputs["Seen"], picture.outputs["Alpha"])
+    share = nodes.math(tree, "MULTIPLY", where.outputs["Seen"], picture.outputs["Alpha"])
     share.node.location = (-200, 0)
     return picture, share
 
@@ -185,22 +185,22 @@ def _fill(group: bpy.types.NodeTree, projection: Projection) -> None:
     group.nodes.clear()
     group.animation_data_clear()
     camera, z, slopes = projection.camera, *_slopes(group, projection.camera)
-    seen = _math(group, "LESS_THAN", z, 0.0)
+    seen = nodes.math(group, "LESS_THAN", z, 0.0)
     if projection.lens is not None:
         radius = _square(group, slopes)
-        seen = _math(
-            group, "MULTIPLY", seen, _math(group, "LESS_THAN", radius, projection.reach**2)
+        seen = nodes.math(
+            group, "MULTIPLY", seen, nodes.math(group, "LESS_THAN", radius, projection.reach**2)
         )
         slopes = _bent(group, slopes, radius, projection.lens.distortion())
     across, down, right, up = projection.extent
     ways = (("shift_x", 1.0, across, right), ("shift_y", projection.aspect, down, up))
     sides = []
     for slope, (shift, aspect, size, middle) in zip(slopes, ways, strict=True):
-        shown = _math(group, "MULTIPLY", slope, _camera_value(group, camera, "focal"))
-        moved = _math(group, "SUBTRACT", shown, _camera_value(group, camera, shift))
-        framed = _math(group, "MULTIPLY_ADD", moved, aspect, -middle)
-        sides.append(_math(group, "MULTIPLY_ADD", framed, 1 / size, 0.5))
-    uv, end = _node(group, "ShaderNodeCombineXYZ"), _node(group, "NodeGroupOutput")
+        shown = nodes.math(group, "MULTIPLY", slope, _camera_value(group, camera, "focal"))
+        moved = nodes.math(group, "SUBTRACT", shown, _camera_value(group, camera, shift))
+        framed = nodes.math(group, "MULTIPLY_ADD", moved, aspect, -middle)
+        sides.append(nodes.math(group, "MULTIPLY_ADD", framed, 1 / size, 0.5))
+    uv, end = nodes.add(group, "ShaderNodeCombineXYZ"), nodes.add(group, "NodeGroupOutput")
     for socket, side in zip(uv.inputs, sides, strict=False):
         group.links.new(side, socket)
     group.links.new(uv.outputs[0], end.inputs["UV"])
@@ -211,19 +211,19 @@ def _slopes(
     group: bpy.types.NodeTree, camera: bpy.types.Object
 ) -> tuple[bpy.types.NodeSocket, tuple[bpy.types.NodeSocket, ...]]:
     """A point's z in the camera's axes, and its slopes to the right and up."""
-    place, apart = _node(group, "ShaderNodeTexCoord"), _node(group, "ShaderNodeSeparateXYZ")
+    place, apart = nodes.add(group, "ShaderNodeTexCoord"), nodes.add(group, "ShaderNodeSeparateXYZ")
     place.object = camera
     group.links.new(place.outputs["Object"], apart.inputs[0])
     z = apart.outputs["Z"]
-    ahead = _math(group, "MULTIPLY", z, -1.0)
-    return z, tuple(_math(group, "DIVIDE", apart.outputs[axis], ahead) for axis in "XY")
+    ahead = nodes.math(group, "MULTIPLY", z, -1.0)
+    return z, tuple(nodes.math(group, "DIVIDE", apart.outputs[axis], ahead) for axis in "XY")
 
 
 def _square(
     group: bpy.types.NodeTree, slopes: tuple[bpy.types.NodeSocket, ...]
 ) -> bpy.types.NodeSocket:
     x, y = slopes
-    return _math(group, "MULTIPLY_ADD", x, x, _math(group, "MULTIPLY", y, y))
+    return nodes.math(group, "MULTIPLY_ADD", x, x, nodes.math(group, "MULTIPLY", y, y))
 
 
 def _bent(
@@ -237,19 +237,19 @@ def _bent(
     factor = _polynomial(group, square, (k1, k2, k3))
     if "k6" in terms:
         under = _polynomial(group, square, (terms["k4"], terms["k5"], terms["k6"]))
-        factor = _math(group, "DIVIDE", factor, under)
-    bent = tuple(_math(group, "MULTIPLY", slope, factor) for slope in slopes)
+        factor = nodes.math(group, "DIVIDE", factor, under)
+    bent = tuple(nodes.math(group, "MULTIPLY", slope, factor) for slope in slopes)
     p1, p2 = terms.get("p1", 0.0), terms.get("p2", 0.0)
     if p1 == p2 == 0.0:
         return bent
-    product = _math(group, "MULTIPLY", *slopes)
+    product = nodes.math(group, "MULTIPLY", *slopes)
     sides = []
     for slope, start, along, across in zip(slopes, bent, (p2, -p1), (-p1, p2), strict=True):
-        twice = _math(group, "MULTIPLY", _math(group, "MULTIPLY", slope, slope), 2.0)
-        moved = _math(
-            group, "MULTIPLY_ADD", _math(group, "ADD", square, twice), float(along), start
+        twice = nodes.math(group, "MULTIPLY", nodes.math(group, "MULTIPLY", slope, slope), 2.0)
+        moved = nodes.math(
+            group, "MULTIPLY_ADD", nodes.math(group, "ADD", square, twice), float(along), start
         )
-        sides.append(_math(group, "MULTIPLY_ADD", product, 2.0 * across, moved))
+        sides.append(nodes.math(group, "MULTIPLY_ADD", product, 2.0 * across, moved))
     return tuple(sides)
 
 
@@ -258,9 +258,9 @@ def _polynomial(
 ) -> bpy.types.NodeSocket:
     """1 + square * (a + square * (b + square * c))."""
     a, b, c = (float(term) for term in terms)
-    inner = _math(group, "MULTIPLY_ADD", square, c, b)
-    inner = _math(group, "MULTIPLY_ADD", square, inner, a)
-    return _math(group, "MULTIPLY_ADD", square, inner, 1.0)
+    inner = nodes.math(group, "MULTIPLY_ADD", square, c, b)
+    inner = nodes.math(group, "MULTIPLY_ADD", square, inner, a)
+    return nodes.math(group, "MULTIPLY_ADD", square, inner, 1.0)
 
 
 _FOCAL = "lens / sensor_width"
@@ -271,7 +271,7 @@ def _camera_value(
     group: bpy.types.NodeTree, camera: bpy.types.Object, name: str
 ) -> bpy.types.NodeSocket:
     """A value that follows the camera: "shift_x", "shift_y", or "focal" in frame widths."""
-    socket = _node(group, "ShaderNodeValue").outputs[0]
+    socket = nodes.add(group, "ShaderNodeValue").outputs[0]
     driver = socket.driver_add("default_value").driver
     driver.type = "SCRIPTED"
     driver.expression = _FOCAL if name == "focal" else name
@@ -280,24 +280,3 @@ def _camera_value(
         variable.name, target = each, variable.targets[0]
         target.id_type, target.id, target.data_path = "CAMERA", camera.data, each
     return socket
-
-
-def _math(
-    tree: bpy.types.NodeTree, operation: str, *values: bpy.types.NodeSocket | float
-) -> bpy.types.NodeSocket:
-    node = _node(tree, "ShaderNodeMath")
-    node.operation = operation
-    for socket, value in zip(node.inputs, values, strict=False):
-        if isinstance(value, float):
-            socket.default_value = value
-        else:
-            tree.links.new(value, socket)
-    return node.outputs[0]
-
-
-def _node(tree: bpy.types.NodeTree, kind: str) -> bpy.types.Node:
-    """A new node, in rows of eight."""
-    count = len(tree.nodes)
-    node = tree.nodes.new(kind)
-    node.location = (200 * (count % 8), -200 * (count // 8))
-    return node

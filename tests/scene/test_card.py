@@ -94,9 +94,11 @@ def test_every_vertex_lies_on_the_surface_its_pixel_saw(tmp_path: Path, lens: Ca
 def test_the_card_follows_the_zoom(tmp_path: Path, lens: CameraModel) -> None:
     shot = depth_shot(tmp_path / "shot", lens, zoom=np.linspace(1.0, 1.8, COUNT))
     import_shot(bpy.context, shot)
-    card = card_of(shot)
-    for number in (FIRST + 3, FIRST, FIRST + COUNT - 1):
-        assert off(shot, card, number) < 1e-4
+    for _ in range(2):
+        card = card_of(shot)
+        for number in (FIRST + 3, FIRST, FIRST + COUNT - 1):
+            assert off(shot, card, number) < 1e-4
+    assert len(card.modifiers) == 1
 
 
 def test_sky_and_jumps_are_left_out(tmp_path: Path) -> None:
