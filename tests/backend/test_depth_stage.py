@@ -100,7 +100,7 @@ def test_steadying_takes_most_of_the_flicker_out(
 ) -> None:
     model = RoomModel(truth(FRAMES), noise=0.02)
     steady = run(shot, model).flicker
-    monkeypatch.setattr("backend.worker.depth.depth_output.REACH", 0)
+    monkeypatch.setattr("backend.worker.depth.depth_output.AROUND", 0)
     plain = run(shot, model, overlap=9).flicker
     assert steady is not None
     assert plain is not None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,14 +25,15 @@ from .enlarging import Bytes, enlarged
 from .geometry import MapView
 from .line import Floats
 from .shot_camera import ShotCamera
-from .steadying import REACH, flicker, steadied
+from .steadying import AROUND, alike, flicker, steadied
 
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-_KEPT = 4 * REACH + 8
+_KEPT = 4 * AROUND + 8
 """Maps that are kept for the neighbors, of all threads together."""
 _ENDS = (0.002, 0.998)
 """Shares of the pixels that are nearer than white and not so far as black."""
-_LOOKED_AT = 200
+_LOOKED_AT, _COMPARED = 200, 24
+"""Frames for the range, and pairs for what is alike, at most."""
 _STEP = 8
 
 Flags = NDArray[np.bool_]
@@ -51,6 +53,7 @@ class DepthOutput:
         self._flickers: dict[int, float] = {}
         self._look = lru_cache(maxsize=_KEPT)(self._loaded)
         self.near, self.far = self._range()
+        self._alike = self._measured()
 
     @property
     def flicker(self) -> float | None:
@@ -78,6 +81,16 @@ class DepthOutput:
         near, far = (float(value) for value in np.quantile(known, _ENDS))
         return near, max(far, near * (1 + 1e-3))
 
+    def _measured(self) -> float:
+        """Within what share of depth neighbors are alike, by some of them."""
+        numbers = self._maps.numbers
+        pairs = list(itertools.pairwise(numbers))
+        looks = [
+            (self._loaded(one), self._loaded(other))
+            for one, other in pairs[:: len(pairs) // _COMPARED + 1]
+        ]
+        return alike([flicker(one, other) for one, other in looks if one and other])
+
     def _loaded(self, number: int) -> Look | None:
         """A frame's depth by its line; None for a frame without a camera."""
         depth = self._depth(number)
@@ -101,7 +114,7 @@ class DepthOutput:
         own = self._look(number)
         if own is None:
             return self._depth(number)
-        depth = steadied(number, self._neighbors(number), self._seen)
+        depth = steadied(number, self._neighbors(number), self._seen, self._alike)
         self._compare(number, (own[0], depth, own[2]))
         return depth
 
@@ -112,7 +125,7 @@ class DepthOutput:
 
     def _neighbors(self, number: int) -> Sequence[int]:
         """The frames around one that have a camera."""
-        near = (n for n in self._maps.numbers if 0 < abs(n - number) <= REACH)
+        near = (n for n in self._maps.numbers if 0 < abs(n - number) <= AROUND)
         return [n for n in near if self._look(n) is not None]
 
     def _compare(self, number: int, look: Look) -> None:

@@ -84,7 +84,7 @@ def _by_neighbors(guesses: Sequence[Guess], lines: dict[int, Line]) -> None:
         waiting.remove(number)
         nearest = min(lines, key=lambda each: abs(each - number))
         seen, depth = _moved(by_number[nearest], lines[nearest], by_number[number])
-        line = robust_line(seen, depth, inverse) if len(seen) >= FEWEST_POINTS else None
+        line = robust_line(seen, depth, inverse, False) if len(seen) >= FEWEST_POINTS else None
         if line is not None and line.error <= WORST:
             lines[number] = line
 
@@ -99,7 +99,7 @@ def _smoothed(guesses: Sequence[Guess], lines: Mapping[int, Line]) -> dict[int, 
         moved = [_moved(each, lines[each.view.number], guess) for each in around]
         seen, depth = (np.concatenate(values) for values in zip(*moved, strict=True))
         step = len(seen) // _SAMPLES + 1
-        line = robust_line(seen[::step], depth[::step], lines[number].inverse)
+        line = robust_line(seen[::step], depth[::step], lines[number].inverse, False)
         better = line.error <= WORST and len(seen) >= FEWEST_POINTS
         found[number] = replace(line, error=lines[number].error) if better else lines[number]
     return found

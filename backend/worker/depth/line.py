@@ -44,11 +44,31 @@ class Line:
         return found
 
 
-def robust_line(guess: Doubles, depth: Doubles, inverse: bool) -> Line:
+def robust_line(guess: Doubles, depth: Doubles, inverse: bool, depth_is_exact: bool = True) -> Line:
     """The line with the least median share of depth off (Rousseeuw 1984), among lines through two
     points each, and from there that of Tukey's biweight (Huber and Ronchetti 2009). All inputs are
-    over 0; the error is infinite where no line rises."""
+    over 0; the error is infinite where no line rises.
+
+    Guesses are what is wrong: their errors are made small, not those of depth, whose line would be
+    too flat (regression dilution). Where depth has errors of the same size, the line is in between
+    (reduced major axis).
+    """
     x, y = (1 / guess, 1 / depth) if inverse else (guess, depth)
+    start = _least_median(x, y)
+    if start is None:
+        return Line(inverse, 0.0, 0.0, np.inf)
+    back = _refined(y, x, np.array([1 / start[0], -start[1] / start[0]]))
+    if not back[0] > 0:
+        return Line(inverse, 0.0, 0.0, np.inf)
+    slope, shift = 1 / back[0], -back[1] / back[0]
+    if not depth_is_exact:
+        slope, shift = _between(np.array([slope, shift]), _refined(x, y, start))
+    error = float(np.median(np.abs(x * slope + shift - y) / y))
+    return Line(inverse, float(slope), float(shift), error)
+
+
+def _least_median(x: Doubles, y: Doubles) -> Doubles | None:
+    """Slope and shift; None where no line rises."""
     one, other = np.random.default_rng(0).integers(0, len(x), (2, _LINES))
     apart = np.abs(x[one] - x[other]) > 1e-9 * np.abs(x[one])
     one, other = one[apart], other[apart]
@@ -57,11 +77,19 @@ def robust_line(guess: Doubles, depth: Doubles, inverse: bool) -> Line:
     off = np.abs(slope[:, None] * x + shift[:, None] - y) / y
     error = np.where(slope > 0, np.median(off, axis=1), np.inf)
     if not len(error) or not np.isfinite(error.min()):
-        return Line(inverse, 0.0, 0.0, np.inf)
+        return None
     best = error.argmin()
-    found = _refined(x, y, np.array([slope[best], shift[best]]))
-    error_now = float(np.median(np.abs(x * found[0] + found[1] - y) / y))
-    return Line(inverse, float(found[0]), float(found[1]), error_now)
+    return np.array([slope[best], shift[best]])
+
+
+def _between(one: Doubles, other: Doubles) -> tuple[float, float]:
+    """The line through where two lines meet, with the geometric mean of their slopes."""
+    slope = float(np.sqrt(max(one[0] * other[0], 1e-24)))
+    apart = one[0] - other[0]
+    if abs(apart) < 1e-9 * abs(one[0]):
+        return slope, float((one[1] + other[1]) / 2)
+    meet = (other[1] - one[1]) / apart
+    return slope, float(one[0] * meet + one[1] - slope * meet)
 
 
 def _refined(x: Doubles, y: Doubles, line: Doubles) -> Doubles:
