@@ -63,9 +63,6 @@ class Room:
         lit = np.clip(shown * self.light.get(number, 1.0), 0, 255)
         return np.rint(lit).astype(np.uint8)
 
-    def wide(self, number: int) -> np.ndarray:
-        return np.asarray(cv2.dilate(self.covered(number).astype(np.uint8), np.ones((5, 5)))) > 0
-
 
 def _through_a_lens(image: np.ndarray, noise: float, seed: int) -> np.ndarray:
     """No lens shows single texels; and the grain of the sensor behind it."""
@@ -91,7 +88,7 @@ def true_cloud(camera: CameraTrack) -> BackgroundCloud:
 def projection(
     shot: Shot, scene: Room, read: Callable[[int], np.ndarray] | None = None, **options: bool
 ) -> Projection:
-    made = Projection(shot, shot.load_plate(), read or scene.frame, scene.wide, **options)
+    made = Projection(shot, shot.load_plate(), read or scene.frame, scene.covered, **options)
     made._cloud = true_cloud(scene.camera)
     return made
 
@@ -120,7 +117,7 @@ def test_depth_that_is_found_here_does_as_well(shot: Shot, scene: Room, tmp_path
         cv2.imwrite(str(shot.frame_file(number)), scene.frame(number)[..., ::-1])
         masks[number] = tmp_path / f"frame_{number:04d}.png"
         cv2.imwrite(str(masks[number]), np.where(scene.covered(number), 255, 0).astype(np.uint8))
-    made = Projection(shot, shot.load_plate(), scene.frame, scene.wide, grain=False)
+    made = Projection(shot, shot.load_plate(), scene.frame, scene.covered, grain=False)
     made.prepare(masks, tmp_path / "maps", report_in(tmp_path))
     holes = scene.covered(MIDDLE)
     found = made.fill(MIDDLE, scene.frame(MIDDLE), holes)
@@ -198,7 +195,7 @@ def test_a_camera_that_only_turns_needs_no_depth(shot: Shot, tmp_path: Path) -> 
     replace(solve, track=camera, quality=replace(solve.quality, motion=Motion.TRIPOD)).save(
         turned.camera
     )
-    made = Projection(turned, turned.load_plate(), scene.frame, scene.wide, grain=False)
+    made = Projection(turned, turned.load_plate(), scene.frame, scene.covered, grain=False)
     made.prepare({}, tmp_path, report_in(tmp_path))
     holes = scene.covered(MIDDLE)
     found = made.fill(MIDDLE, scene.frame(MIDDLE), holes)

@@ -70,7 +70,7 @@ TRUCK = Steady(
 """Sideways and a little back, by hand: parallax, and nothing at the frame's edge is lost."""
 
 CLEAN_SHOTS: dict[str, CleanShot] = {
-    "moving": CleanShot(Shot(TRUCK, count=36), (-1.15, 3.2), (1.35, 3.4), noisy=True),
+    "moving": CleanShot(Shot(TRUCK, count=36, samples=24), (-1.15, 3.2), (1.35, 3.4), noisy=True),
     "static": CleanShot(
         Shot(Locked(), count=60, width=1920, height=1080, samples=4),
         (-1.3, 3.2),

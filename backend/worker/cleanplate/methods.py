@@ -68,7 +68,7 @@ def median_warning(shot: Shot, still: Callable[[], bool]) -> str:
 def wanted_inpainter(options: CleanPlateOptions, shot: Shot, report: Report) -> Inpainter | None:
     """What makes up background: None where the options leave open whether, and it cannot be had.
     Raises ModelError where they ask for it."""
-    from ..engines.choice import inpainter  # type: ignore[attr-defined]
+    from ..engines.choice import inpainter
 
     found: Inpainter | None = inpainter(options, ModelStore(locations.home()), shot, report)
     return found

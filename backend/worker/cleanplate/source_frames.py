@@ -33,7 +33,7 @@ Views = Callable[[int], MapView | None]
 Read = Callable[[int], Pixels]
 """A frame as it is read, (h, w, 3) or (h, w)."""
 Covered = Callable[[int], Flags]
-"""(h, w) where a frame shows what is removed, or is too near to it."""
+"""(h, w) where a frame shows what is removed."""
 
 
 class SourceFrames:
@@ -50,7 +50,7 @@ class SourceFrames:
         self._numbers, self._views = list(numbers), views
         kept = max(8, _MEMORY // (size[0] * size[1] * 7))
         self.read = lru_cache(maxsize=kept)(read)
-        self.covered = lru_cache(maxsize=kept)(covered)
+        self.covered = lru_cache(maxsize=kept)(lambda number: _grown(covered(number)))
         self._small_masks = lru_cache(maxsize=None)(self._small_mask)
         self._straight = lru_cache(maxsize=24)(self._straightened)
 
@@ -144,3 +144,9 @@ class SourceFrames:
             seen_through(colors, lens, pinhole, 0).astype(np.float32),
             (seen_through(hidden, lens, pinhole, 255) > 0).astype(np.uint8),
         )
+
+
+def _grown(covered: Flags) -> Flags:
+    """By the pixels that a cubic interpolation takes beside its own."""
+    wide: Flags = np.asarray(cv2.dilate(covered.astype(np.uint8), np.ones((5, 5), np.uint8))) > 0
+    return wide

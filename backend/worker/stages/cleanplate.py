@@ -49,6 +49,8 @@ _WORK = "depth"
 """What the projection finds on its way, for a run that goes on."""
 _LITTLE = 0.5
 """Share of what is replaced that other frames should show."""
+_SPECKS = 0.002
+"""Share of what is replaced that is too little to run ProPainter over the shot for."""
 
 
 def run(context: Context[CleanPlateOptions]) -> None:
@@ -140,7 +142,7 @@ class _Run:
         yield self._projection(masks)
 
     def _projection(self, masks: Masks) -> Filler:
-        from ..cleanplate.projection import Projection  # type: ignore[import-not-found]
+        from ..cleanplate.projection import Projection
 
         options, work = self._options, self._folder.path / _WORK
         projection = Projection(
@@ -166,6 +168,8 @@ class _Run:
         """Has ProPainter do what is not to be left as it is filled from around."""
         unseen = self._options.unseen
         if not coverage.unseen_frames or unseen not in (AUTO, PROPAINTER):
+            return
+        if unseen == AUTO and 1 - coverage.seen_share < _SPECKS:
             return
         if self._inpainter is not None:
             with self._timed("making up"):
