@@ -320,7 +320,8 @@ def test_weights_are_read_as_they_are_published(small: DepthAnything, tmp_path: 
     engine = DepthAnything.load("da3-small", saved(tmp_path / "da3", **splats), SIDE, 1.0)
     frames = make_frames(tmp_path, 1)
     expected = small.estimate(frames)[0].depth
-    np.testing.assert_array_equal(engine.estimate(frames)[0].depth, expected)
+    # On a GPU to within rounding: the engine that it is compared with is on the processor.
+    np.testing.assert_allclose(engine.estimate(frames)[0].depth, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
