@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from backend.atomic import write_bytes
 from backend.events import EventWriter
 from backend.worker.cleanplate.clean_folder import CleanFolder
-from backend.worker.cleanplate.mask_output import Masks
+from backend.worker.cleanplate.mask_output import Masks, black_png
 from backend.worker.cleanplate.median import Median, MedianSettings
 from backend.worker.cleanplate.plate_frames import PlateFrames
 from backend.worker.frame_files import read_frame
@@ -54,10 +55,12 @@ def _ratios(rendered: Rendered, taken: Sequence[Mapping[str, Seconds]]) -> list[
     for place, kind in enumerate(("wall time", "CPU time")):
         ratios = [run["stage"][place] / run["files"][place] for run in taken]
         alone = statistics.median(run["files"][place] for run in taken)
+        ratio_text = ", ".join(f"{one:.2f}" for one in ratios)
         how = (
-            f"{_shot_text(rendered)}, masks made and written too; the files alone take {alone:.2f} "
-            f"s with the same reader, writer and {min(FEW, thread_count())} threads; median of "
-            f"{RUNS} ratios of neighboring runs ({', '.join(f'{one:.2f}' for one in ratios)})"
+            f"{_shot_text(rendered)}, frames and masks in, frames, masks and holes out; the files "
+            f"alone take {alone:.2f} s with the same reader, writer and "
+            f"{min(FEW, thread_count())} threads; median of {RUNS} ratios of neighboring runs "
+            f"({ratio_text})"
         )
         what = f"median over reading and writing the same PNGs, {kind}"
         figures.append(at_most(what, statistics.median(ratios), "x", FILES_GOAL, how))
@@ -121,12 +124,18 @@ def _mask(rendered: Rendered, number: int) -> np.ndarray:
 
 
 def _files_alone(rendered: Rendered, folder: Path) -> None:
+    """Reads all PNGs that the stage reads, the plate's and the masks, and writes as many as it
+    writes: frames, masks, and what no frame shows."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    out = CleanFolder(folder, rendered.size)
+    out.make()
+    black = black_png(out)
 
     def work(number: int) -> None:
-        file = rendered.shot.frame_file(number)
-        write_png(folder / file.name, read_frame(file))
+        write_png(out.frame(number), read_frame(rendered.shot.frame_file(number)))
+        mask = rendered.shot.roto / LABEL / rendered.shot.frame_file(number).name
+        write_png(out.mask(number), read_mask(mask, rendered.size))
+        write_bytes(out.holes(number), black)
 
     with threads(work, rendered.spec.shot.frames) as finished:
         for _ in finished:
