@@ -109,8 +109,7 @@ def test_frames_are_kept_as_far_as_memory_goes(tmp_path: Path) -> None:
     assert [frames.read(number) is read[number] for number in files] == [True, True, False, False]
     taken = frames.take(1001)
     assert np.array_equal(taken, read[1001])
-    assert not np.shares_memory(taken, read[1001]), "what is taken may be changed"
-    assert frames.read(1001) is not read[1001]
+    assert frames.read(1001) is not taken, "what is taken may be changed"
     shot.frame_file(1003).write_bytes(b"")
     with pytest.raises(PlateError, match="frame_1003"):
         frames.read(1003)

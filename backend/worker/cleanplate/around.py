@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame_files import Pixels
-from .removal import around
+from .blocks import around
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..frame_files import Pixels
 from ..mask_files import Mask
-from .removal import around
+from .blocks import around
 
 Floats = NDArray[np.float32]
 

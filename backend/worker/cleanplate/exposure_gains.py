@@ -62,5 +62,7 @@ def _ratio(own: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     for _ in range(_ROUNDS):
         off = np.abs(own - ratio * other)
         agree = off <= max(3 * 1.4826 * float(np.median(off)), 1.0)
-        ratio = float(own[agree].sum() / other[agree].sum())
+        before, ratio = ratio, float(own[agree].sum() / other[agree].sum())
+        if ratio == before:
+            break
     return ratio

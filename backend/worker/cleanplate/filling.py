@@ -28,7 +28,12 @@ class Filling:
 
 
 class Filler(Protocol):
-    """Finds the background. Frames are asked for in the plate's order."""
+    """Finds the background. Frames are asked for in the plate's order.
+
+    reads_frames    whether `fill` looks at frames besides the one that it is given
+    """
+
+    reads_frames: bool
 
     def fill(self, number: int, frame: Pixels, holes: Flags) -> Filling:
         """`frame` is the plate's, (h, w, 3) or (h, w) as it is read; `holes` (h, w) are all pixels

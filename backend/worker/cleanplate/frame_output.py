@@ -107,18 +107,22 @@ class FrameOutput:
         while left or reading:
             while left and len(reading) < self._threads:
                 number = left.popleft()
-                reading.append((number, pool.submit(self._read, number)))
+                reading.append((number, pool.submit(self._read, number, filler)))
             number, read = reading.popleft()
             frame, mask = read.result()
             filling = filler.fill(number, frame, mask > 0)
             unseen[number] = int(np.count_nonzero(~filling.seen))
             writing.append(pool.submit(self._write, number, frame, mask, filling, finish))
-            while len(writing) >= self._threads or (writing and not left and not reading):
+            # One more than threads, so that none waits for the next frame to be filled.
+            while len(writing) > self._threads or (writing and not left and not reading):
                 writing.popleft().result()
-                self._report.progress(total - len(left) - len(reading) - len(writing), total,
-                                      "frames")  # fmt: skip
+                done = total - len(left) - len(reading) - len(writing)
+                self._report.progress(done, total, "frames")
 
-    def _read(self, number: int) -> tuple[Pixels, Mask]:
+    def _read(self, number: int, filler: Filler) -> tuple[Pixels, Mask]:
+        """The frame, to be changed, and its mask."""
+        if filler.reads_frames:
+            return self._frames.read(number).copy(), self._masks.read(number)
         return self._frames.take(number), self._masks.read(number)
 
     def _write(

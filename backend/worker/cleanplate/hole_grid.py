@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...camera import Array
-from .removal import around
+from .blocks import around
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]

@@ -13,9 +13,10 @@ from ..image_files import write_png
 from ..mask_files import Mask
 from ..report import Report
 from ..threads import threads
+from .blocks import Block, around
 from .clean_folder import CleanFolder
 from .filling import Flags
-from .removal import Block, Removal, around
+from .removal import Removal
 
 _KEPT = 48 * 2**20
 """Bytes of masks that are kept."""

@@ -25,19 +25,21 @@ from numpy.typing import NDArray
 from ..frame_files import Pixels
 from ..report import Report
 from ..threads import threads
+from .blocks import Block, around, common_part, within
 from .exposure_gains import STEADY, SteadyPixels, gains
 from .filling import Filling, Flags
 from .grain import NO_GRAIN, Grain, GrainMeasure
 from .mask_output import Masks
 from .masked_median import masked_median
 from .plate_frames import PlateFrames
-from .removal import Block, around
 from .samples import Layout, Samples
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
 _DONORS = 8
+_MEASURED = 16
+"""Frames that the grain is measured in, at least, where there are so many."""
 _HELD_BY = 3.0
 """Deviations of the grain that a donor may be off the median by."""
 
@@ -50,6 +52,8 @@ class MedianSettings:
 
 class Median:
     """Fills the holes of each frame with the median. `folder` takes what memory should not hold."""
+
+    reads_frames = False
 
     def __init__(
         self,
@@ -74,12 +78,13 @@ class Median:
         self._samples = Samples(layout, folder, _bytes_of(frames.files))
         self._gains: Floats = np.ones((len(self._numbers), channels), np.float32)
         self._grain = NO_GRAIN
+        self._grain_step = max(1, len(self._numbers) // _MEASURED)
         # Of what lies around all blocks: how many frames show each pixel, and their median, which
         # in 8 bits is kept in steps of 1/128.
         self._count = np.full(shape, len(self._numbers), np.int32)
         self._median = np.zeros((*shape, channels), np.uint16)
         self._steps = np.float32(128 if self._kind == np.uint8 else 1)
-        self._lock = threading.Lock()
+        self._lock, self._scratch = threading.Lock(), threading.local()
         try:
             self._gather(start, report)
             self._find(report)
@@ -98,7 +103,7 @@ class Median:
         block = around(holes, 0)
         if block is None:
             return Filling(np.zeros((0, 3), np.float32), np.zeros(0, np.bool_))
-        inside, here = holes[block], _within(block, self._part)
+        inside, here = holes[block], within(block, self._part)
         places = np.flatnonzero(inside)
         median = np.ascontiguousarray(self._median[here]).reshape(inside.size, -1)
         colors = median.take(places, axis=0) / self._steps
@@ -130,11 +135,11 @@ class Median:
     def _put(self, number: int, frame: Pixels) -> None:
         """What is masked is as bright as can be. A pixel that only fades counts as seen: its own
         color is the background's."""
-        picture = frame[self._part].copy()
+        picture = self._copied(frame[self._part])
         found = self._masks.part(number)
         if found is not None:
             block, mask = found
-            masked, here = (mask == 255).view(np.uint8), _within(block, self._part)
+            masked, here = (mask == 255).view(np.uint8), within(block, self._part)
             white = (masked * self._kind.type(self._top)).reshape(*mask.shape, 1)
             own = picture.reshape(*picture.shape[:2], -1)[here]
             np.bitwise_or(own, np.repeat(white, own.shape[2], axis=2), out=own)
@@ -142,11 +147,20 @@ class Median:
                 self._count[here] -= masked
         self._samples.put(self._places[number], picture)
 
+    def _copied(self, picture: Pixels) -> Pixels:
+        """A copy that lasts until the thread makes the next one: memory that is new each time takes
+        longer to get than to fill."""
+        own: Pixels | None = getattr(self._scratch, "picture", None)
+        if own is None:
+            own = self._scratch.picture = picture.copy()
+        np.copyto(own, picture)
+        return own
+
     def _compare(self, number: int, values: Floats, start: Floats, measure: GrainMeasure) -> None:
         gain = gains(values, start, self._top)
         if self._settings.match_exposure:
             self._gains[self._places[number]] = gain
-        if self._settings.grain:
+        if self._settings.grain and self._places[number] % self._grain_step == 0:
             measure.add(values / gain)
 
     def _find(self, report: Report) -> None:
@@ -212,28 +226,11 @@ class Median:
     def _read_donor(self, donor: int, here: Block, wanted: Flags, picture: Pixels) -> None:
         """What blocks of a frame, those with something of what is wanted (h, w), have `here`."""
         for place in range(len(self._samples.layout.blocks)):
-            common = _common(self._samples.layout.inside(place), here)
-            if common is not None and wanted[_within(common, here)].any():
+            common = common_part(self._samples.layout.inside(place), here)
+            if common is not None and wanted[within(common, here)].any():
                 block = self._samples.layout.inside(place)
-                part = self._samples.one(place, donor)[_within(common, block)]
-                picture[_within(common, here)] = part
-
-
-def _common(one: Block, other: Block) -> Block | None:
-    """The rows and columns that both have; None for none."""
-    rows, columns = (
-        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
-
-
-def _within(block: Block, part: Block) -> Block:
-    """A block's rows and columns within a part that holds it."""
-    (rows, columns), (top, left) = block, (each.start for each in part)
-    return (
-        slice(rows.start - top, rows.stop - top),
-        slice(columns.start - left, columns.stop - left),
-    )
+                part = self._samples.one(place, donor)[within(common, block)]
+                picture[within(common, here)] = part
 
 
 def donors(place: int, frames: int) -> list[int]:

@@ -40,7 +40,8 @@ class PlateFrames:
         return cls(files, (plate.width, plate.height))
 
     def read(self, number: int) -> Pixels:
-        """The frame, kept for the next time where there is room. Raises PlateError."""
+        """The frame, not to be changed, kept for the next time where there is room. Raises
+        PlateError."""
         with self._lock:
             found = self._kept.get(number)
         if found is None:
@@ -49,12 +50,12 @@ class PlateFrames:
         return found
 
     def take(self, number: int) -> Pixels:
-        """The frame for the last time, the caller's own to change. Raises PlateError."""
+        """The frame for the last time, the caller's own to change where nobody else still looks at
+        it. Raises PlateError."""
         with self._lock:
             found = self._kept.pop(number, None)
             self._held -= 0 if found is None else found.nbytes
-        # Somebody may still look at one that was kept.
-        return self._decoded(number) if found is None else found.copy()
+        return self._decoded(number) if found is None else found
 
     def _keep(self, number: int, frame: Pixels) -> None:
         with self._lock:

@@ -36,6 +36,8 @@ from .source_frames import Covered, Read, SourceFrames
 class Projection:
     """Fills holes frame by frame, in any order, once it is prepared."""
 
+    reads_frames = True
+
     def __init__(
         self,
         shot: Shot,

@@ -23,13 +23,11 @@ from ...prompts import label_folder, split_labels
 from ...shot import Plate, Shot, is_instance, label_folders
 from ..mask_files import Mask
 from ..mask_union import union
+from .blocks import around
 
 TRACE = 8
 """Up to here a matte is noise: a network's black is off by some levels, and of something that is as
 bright as the background is dark such a share leaves no more than that many levels behind."""
-
-Block = tuple[slice, slice]
-"""Rows and columns."""
 
 _NOTHING = (
     "There are no masks of what is to be removed: run Roto by Text or Interactive Roto first, or "
@@ -148,13 +146,3 @@ def grown(selected: Any, dilate: float, feather: float) -> Mask:
         found[fades] = np.rint(255 * (1 - share * share * (3 - 2 * share)))
     mask[part] = found
     return mask
-
-
-def around(selected: Any, margin: int) -> Block | None:
-    """The rows and columns of what is selected, (h, w) bool or uint8, and so much around it; None
-    for nothing."""
-    left, top, width, height = cv2.boundingRect(selected.view(np.uint8))
-    if not width:
-        return None
-    rows = slice(max(top - margin, 0), top + height + margin)
-    return rows, slice(max(left - margin, 0), left + width + margin)

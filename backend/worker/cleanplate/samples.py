@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from ...errors import OutputError
 from ..frame_files import Pixels
-from .removal import Block
+from .blocks import Block, within
 
 Flags = NDArray[np.bool_]
-_LINES, _COLUMNS = 64, 256
+_LINES, _COLUMNS = 64, 512
 _BYTES = 16 * 2**20
 """Of a block, all frames together; it has fewer lines where that is more."""
 _IN_MEMORY = 64 * 2**20
@@ -66,11 +66,7 @@ class Layout:
 
     def inside(self, place: int) -> Block:
         """A block's rows and columns within `part`."""
-        (rows, columns), (top, left) = self.blocks[place], (each.start for each in self.part)
-        return (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
+        return within(self.blocks[place], self.part)
 
     @property
     def _lines(self) -> int:

@@ -38,16 +38,17 @@ def stands_still(
     """Compares the middle one of those frames with some others. A picture without edges counts as
     still. Raises what `read` and `mask` raise."""
     chosen = sorted({numbers[round(place)] for place in np.linspace(0, len(numbers) - 1, _FRAMES)})
-    seen: dict[int, tuple[Floats, NDArray[np.bool_]]] = {}
+    middle = chosen.pop(len(chosen) // 2)
+    picture, free = _seen(read(middle), mask(middle))
+    flows: list[float] = []
 
     def look(number: int) -> None:
-        seen[number] = _seen(read(number), mask(number))
+        other, others = _seen(read(number), mask(number))
+        flows.append(edge_shift(picture, other, free & others))
 
     with threads(look, chosen) as finished:
         for _ in finished:
             pass
-    picture, free = seen.pop(chosen[len(chosen) // 2])
-    flows = [edge_shift(picture, other, free & others) for other, others in seen.values()]
     # Something that passes unmasked may spoil a frame; a camera that moves spoils most of them.
     return not flows or float(np.median(flows)) <= _MOST_FLOW
 
