@@ -59,6 +59,12 @@ def test_all_labels_are_removed_and_no_union(two: Shot) -> None:
     assert columns(two) == [1, 2, 5]
 
 
+def test_a_union_without_labels_is_what_somebody_put_there(shot: Shot) -> None:
+    add(shot, "roto/mask", spot(30))
+    assert columns(shot) == [30]
+    assert removal(shot).labels == ["mask"]
+
+
 def test_a_label_names_its_instances_too(two: Shot) -> None:
     add(two, "roto/actor", spot(1))
     assert columns(two, "actor") == [1, 2]

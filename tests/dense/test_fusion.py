@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from backend.dense_files import Cloud
 from backend.errors import Canceled
+from backend.worker.dense import fusion
 from backend.worker.dense.clouds import thinned
-from backend.worker.dense.fusion import FusionOptions, Recent, Seen, _out_of_sight, fuse
+from backend.worker.dense.fusion import FusionOptions, Seen, _out_of_sight, fuse
 from backend.worker.dense.nearest import Tree, spacing
 from backend.worker.dense.views import DepthMap
 from tests.dense.evaluation import footprints, score
@@ -187,18 +189,24 @@ def test_confidence_is_kept() -> None:
     assert len(fuse({4: SOURCES[4]}, load, FusionOptions(confidence=0.7)).positions) == 0
 
 
-def test_few_views_are_in_memory_and_few_are_read_again() -> None:
+def test_few_views_are_in_memory_and_few_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, most = {number: others[:2] for number, others in SOURCES.items()}, 4
+    monkeypatch.setattr(fusion, "KEPT", most)
+    alive: weakref.WeakSet[DepthMap] = weakref.WeakSet()
     asked: list[int] = []
+    seen_at_once: list[int] = []
 
     def load(number: int) -> Seen:
         asked.append(number)
-        return truth()[number]
+        view, known = truth()[number]
+        known = replace(known)
+        alive.add(known)
+        seen_at_once.append(len(alive))
+        return view, known
 
-    recent = Recent(load, most=3)
-    for number in (1, 2, 1, 3, 1, 4, 1, 2):
-        recent(number)
-    assert asked == [1, 2, 3, 4, 2]
-    assert len(recent._kept) == 3
+    fuse(near, load)
+    assert max(seen_at_once) <= most + 1 < len(SOURCES)
+    assert sorted(asked) == sorted(SOURCES), "each is read once"
 
 
 def test_progress_is_told_and_can_end_it() -> None:

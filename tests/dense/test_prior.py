@@ -46,7 +46,8 @@ def test_a_guess_of_something_else_is_none(seen: tuple[View, DepthMap]) -> None:
     view, known = seen
     noise = np.random.default_rng(2).uniform(1, 9, known.depth.shape).astype(np.float32)
     assert fitted(noise, view, POINTS) is None
-    assert fitted(1 / known.depth, view, POINTS) is not None
+    assert fitted(1 / known.depth, view, POINTS) is None, "what is near is no longer near"
+    assert fitted(known.depth, view, POINTS) is not None
     assert fitted(np.zeros_like(noise), view, POINTS) is None
     assert fitted(known.depth, view, POINTS[:5]) is None
 

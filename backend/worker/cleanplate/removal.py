@@ -52,6 +52,9 @@ class Removal:
         """`labels` are separated by commas, "" for all. Raises MaskError where a shot has no masks
         for its frames, UsageError for labels that it has not."""
         masks, mattes = _files(shot.roto, plate), _files(shot.mattes, plate)
+        if not label_folders(shot.roto) and not mattes and (own := _of_plate(shot.masks, plate)):
+            # Made of no labels, it is what somebody has put there.
+            masks = {shot.masks.name: own}
         there = sorted(masks.keys() | mattes.keys())
         if not there:
             raise MaskError(_NOTHING)
@@ -103,12 +106,13 @@ class Removal:
 
 def _files(parent: Path, plate: Plate) -> dict[str, dict[int, Path]]:
     """Masks of the plate's frames by label; labels without any are left out."""
-    wanted = set(plate.frames)
-    found = {
-        folder.name: {n: file for n, file in mask_files(folder).items() if n in wanted}
-        for folder in label_folders(parent)
-    }
+    found = {folder.name: _of_plate(folder, plate) for folder in label_folders(parent)}
     return {name: files for name, files in found.items() if files}
+
+
+def _of_plate(folder: Path, plate: Plate) -> dict[int, Path]:
+    wanted = set(plate.frames)
+    return {number: file for number, file in mask_files(folder).items() if number in wanted}
 
 
 def _chosen(labels: str, there: Iterable[str]) -> set[str]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from ...shot import DenseFolder
 from ..report import Report
 from .flat_regions import filled_flat, planes_of
-from .fusion import FusionOptions, Recent, Seen, fuse
+from .fusion import FusionOptions, Seen, fuse
 from .map_files import read_maps, write_maps
 from .prior import SURE, filled, fitted
 from .shot_views import ShotViews
@@ -52,16 +53,16 @@ class DepthWork:
     def match(self, engine: Stereo) -> None:
         """Both passes. Raises PlateError, SolveError, FormatError, OutputError."""
         self._report.status("Finding depth")
-        pictures = _Pictures(self.views)
+        load = lru_cache(maxsize=_KEPT)(self.views.load)
         total = 2 * len(self.views.numbers)
         for done, number in enumerate(self.views.numbers, 1):
             if not self._first.depth(number).is_file():
-                sources = [pictures.load(other) for other in self.sources[number]]
-                view = pictures.load(number)
+                sources = [load(other) for other in self.sources[number]]
+                view = load(number)
                 found = engine.photometric(view, sources, self._guess(view))
                 write_maps(self._first, view, found)
             self._report.progress(done, total, "depth maps")
-        maps = Recent(self._seen_in(self._first), _KEPT)
+        maps = lru_cache(maxsize=_KEPT)(self._seen_in(self._first))
         for done, number in enumerate(self.views.numbers, len(self.views.numbers) + 1):
             if not self.matched.depth(number).is_file():
                 view, own = maps(number)
@@ -105,21 +106,6 @@ class DepthWork:
         """What the depth stage says of a view, None where it was not run or disagrees."""
         guess = self.views.guess(view.number)
         return None if guess is None else fitted(guess, view, np.asarray(self.views.points))
-
-
-class _Pictures:
-    """Views, the last few of which stay."""
-
-    def __init__(self, views: ShotViews) -> None:
-        self._views = views
-        self._kept: dict[int, View] = {}
-
-    def load(self, number: int) -> View:
-        view = self._kept.pop(number, None) or self._views.load(number)
-        self._kept[number] = view
-        while len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
-        return view
 
 
 def _sources(views: ShotViews) -> Mapping[int, Sequence[int]]:

@@ -10,10 +10,9 @@ of the pixel that was hit: nothing is shifted by half a pixel.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,24 +58,6 @@ class FusionOptions:
         return np.array([self.pixels, self.depth, np.cos(np.radians(self.degrees))])
 
 
-@dataclass
-class Recent:
-    """Loads views and keeps the last few, so that neighbors are not read again and again."""
-
-    load: Load
-    most: int = KEPT
-    _kept: OrderedDict[int, Seen] = field(default_factory=OrderedDict)
-
-    def __call__(self, number: int) -> Seen:
-        seen = self._kept.pop(number, None)
-        if seen is None:
-            while len(self._kept) >= self.most:
-                self._kept.popitem(last=False)
-            seen = self.load(number)
-        self._kept[number] = seen
-        return seen
-
-
 @dataclass(frozen=True, eq=False)
 class _Part:
     """The points that a view, or several, gave, and how wide each is in the world."""
@@ -104,7 +85,8 @@ def fuse(
     before it whether they cover its pixels, which takes 0.1 microseconds a point in its sight.
     """
     options = options or FusionOptions()
-    recent = Recent(load)
+    # Neighbors are asked for again and again.
+    recent = lru_cache(maxsize=KEPT)(load)
     parts: list[_Part] = []
     for done, (number, others) in enumerate(sources.items(), 1):
         parts.append(_points(number, others, recent, parts, options))
