@@ -22,6 +22,7 @@ from backend.reconstruction import CameraModel
 from backend.shot import Shot
 from backend.solve import Motion, solve_of
 from backend.worker.cleanplate.background_cloud import BackgroundCloud, voted
+from backend.worker.cleanplate.blending import agreed
 from backend.worker.cleanplate.hole_grid import HoleGrid
 from backend.worker.cleanplate.pinholes import pinhole_for, seen_through
 from backend.worker.cleanplate.projection import Projection
@@ -148,6 +149,20 @@ def test_grain_is_as_strong_as_around(shot: Shot, scene: Room) -> None:
 
     assert noise(grain=True) == pytest.approx(6.0, rel=0.35)
     assert noise(grain=False) < 0.7 * noise(grain=True)
+
+
+def test_what_most_frames_show_counts_and_always_something() -> None:
+    colors = np.zeros((3, 4, 3), np.float32)
+    colors[:, 0] = [[100, 50, 20], [104, 54, 24], [250, 250, 250]]
+    colors[:, 1] = [[200, 10, 10], [10, 200, 10], [10, 12, 200]]
+    colors[:, 2] = [[90, 80, 70], [0, 0, 0], [0, 0, 0]]
+    known = np.ones((3, 4), bool)
+    known[1:, 2] = known[:, 3] = False
+    found = agreed(colors, known, 8.0)
+    assert np.allclose(found[0], [102, 52, 22]), "what one frame shows is left out"
+    assert found[1].tolist() in colors[:, 1].tolist(), "no black where all frames disagree"
+    assert found[2].tolist() == [90, 80, 70]
+    assert found[3].tolist() == [0, 0, 0]
 
 
 def test_what_no_frame_shows_is_marked(shot: Shot, scene: Room) -> None:

@@ -172,12 +172,20 @@ class Blend:
         """`grain` is the deviation of the plate's grain in code values, 0 to give it none."""
         top = self._target.top
         known = np.arange(BLENDED)[:, None] < self._count
-        off = np.abs(self._colors - _median(self._colors, known)).mean(axis=2)
-        agree = (known & (off <= max(_LEAST_SPREAD * top / 255, _CLIP * grain)))[..., None]
-        blended = (self._colors * agree).sum(axis=0) / np.maximum(agree.sum(axis=0), 1)
+        blended = agreed(self._colors, known, max(_LEAST_SPREAD * top / 255, _CLIP * grain))
         nearest = np.clip(self._colors[0] - blended, -_CLIP * grain, _CLIP * grain)
         colors = np.clip(blended + nearest, 0, top).astype(np.float32)
         return Filling(colors, self._count > 0)
+
+
+def agreed(colors: Floats, known: Flags, spread: float) -> Floats:
+    """(p, c) the mean of those of colors (s, p, c) that are known (s, p) and no more than `spread`
+    off their median, or the one nearest to it; 0 where none is known."""
+    off = np.where(known, np.abs(colors - _median(colors, known)).mean(axis=2), np.inf)
+    # The middle of each channel by itself may be a color that no frame is near to.
+    agree = (known & (off <= np.maximum(off.min(axis=0), spread)))[..., None]
+    mean: Floats = (colors * agree).sum(axis=0) / np.maximum(agree.sum(axis=0), 1)
+    return mean
 
 
 def _median(colors: Floats, known: Flags) -> Floats:
