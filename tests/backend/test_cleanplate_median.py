@@ -107,7 +107,9 @@ def test_frames_are_kept_as_far_as_memory_goes(tmp_path: Path) -> None:
     frames = PlateFrames(files, (WIDTH, HEIGHT), most=3 * WIDTH * HEIGHT * 3, worked_on=1)
     read = {number: frames.read(number) for number in files}
     assert [frames.read(number) is read[number] for number in files] == [True, True, False, False]
+    assert [read[number].flags.writeable for number in files] == [False, False, True, True]
     taken = frames.take(1001)
+    assert taken.flags.writeable
     assert np.array_equal(taken, read[1001])
     assert frames.read(1001) is not taken, "what is taken may be changed"
     shot.frame_file(1003).write_bytes(b"")

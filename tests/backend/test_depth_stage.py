@@ -91,6 +91,7 @@ def test_any_scale_and_shift_of_every_frame_becomes_the_solves_units(
     assert record.units == SOLVE
     assert record.details
     assert record.details["fitted"] == FRAMES
+    assert {line[0] for line in record.details["lines"].values()} == {law == "inverse"}
     assert record.flicker is not None
     assert record.flicker < 0.005
 
@@ -136,6 +137,22 @@ def test_frames_that_see_too_few_points_are_fitted_to_their_neighbors(
     assert record.details["fitted"] == FRAMES - 3
     assert errors(shot)[6:9].max() < 0.015
     assert "nearest frame" not in run.told()
+
+
+def test_what_few_bad_points_say_of_a_frame_its_neighbors_correct(
+    shot: Shot, run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = stage.ShotCamera.points_in
+
+    def noisy(camera: Any, view: Any) -> Any:
+        places, depths = found(camera, view)
+        random = np.random.default_rng(view.number)
+        chosen = random.choice(len(depths), 25, replace=False)
+        return places[chosen], depths[chosen] * random.normal(1, 0.04, 25)
+
+    monkeypatch.setattr(stage.ShotCamera, "points_in", noisy)
+    run(shot, RoomModel(truth(FRAMES)))
+    assert errors(shot).max() < 0.04
 
 
 def test_frames_without_a_camera_take_the_nearest_scale_and_are_told(shot: Shot, run: Runs) -> None:

@@ -120,10 +120,8 @@ class FrameOutput:
                 self._report.progress(done, total, "frames")
 
     def _read(self, number: int, filler: Filler) -> tuple[Pixels, Mask]:
-        """The frame, to be changed, and its mask."""
-        if filler.reads_frames:
-            return self._frames.read(number).copy(), self._masks.read(number)
-        return self._frames.take(number), self._masks.read(number)
+        frame = (self._frames.read if filler.reads_frames else self._frames.take)(number)
+        return frame, self._masks.read(number)
 
     def _write(
         self, number: int, frame: Pixels, mask: Mask, filling: Filling, finish: Finish

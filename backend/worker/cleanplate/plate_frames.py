@@ -32,6 +32,7 @@ class PlateFrames:
         self.files, self._size = files, size
         self._most, self._worked_on = most, worked_on
         self._kept: dict[int, Pixels] = {}
+        self._shown: dict[int, Pixels] = {}
         self._held, self._lock = 0, threading.Lock()
 
     @classmethod
@@ -40,29 +41,33 @@ class PlateFrames:
         return cls(files, (plate.width, plate.height))
 
     def read(self, number: int) -> Pixels:
-        """The frame, not to be changed, kept for the next time where there is room. Raises
+        """The frame, kept for the next time where there is room: then it cannot be changed. Raises
         PlateError."""
         with self._lock:
-            found = self._kept.get(number)
+            found = self._shown.get(number)
         if found is None:
-            found = self._decoded(number)
-            self._keep(number, found)
+            found = self._keep(number, self._decoded(number))
         return found
 
     def take(self, number: int) -> Pixels:
-        """The frame for the last time, the caller's own to change where nobody else still looks at
-        it. Raises PlateError."""
+        """The frame for the last time, the caller's own: where it is writable it may be changed, if
+        nobody else still looks at it. Raises PlateError."""
         with self._lock:
+            self._shown.pop(number, None)
             found = self._kept.pop(number, None)
             self._held -= 0 if found is None else found.nbytes
         return self._decoded(number) if found is None else found
 
-    def _keep(self, number: int, frame: Pixels) -> None:
+    def _keep(self, number: int, frame: Pixels) -> Pixels:
+        """What others may look at."""
         with self._lock:
             needed = self._held + (1 + self._worked_on) * frame.nbytes
             if number not in self._kept and needed <= self._most:
-                self._kept[number] = frame
+                shown = frame.view()
+                shown.setflags(write=False)
+                self._kept[number], self._shown[number] = frame, shown
                 self._held += frame.nbytes
+            return self._shown.get(number, frame)
 
     def _decoded(self, number: int) -> Pixels:
         file = self.files[number]
