@@ -22,10 +22,11 @@ from backend.depth import METERS, NOTHING, RELATIVE, SOLVE, DepthRecord
 from backend.errors import FormatError, ModelError, PlateError
 from backend.events import EventWriter
 from backend.outputs import Freshness
-from backend.shot import Shot
+from backend.shot import Shot, write_json
 from backend.solve import Motion, solve_of
 from backend.stages import STAGES, DepthOptions
 from backend.worker.dense.map_files import read_map
+from backend.worker.depth.depth_output import DepthOutput
 from backend.worker.report import Context, Report
 from backend.worker.stages import depth as stage
 from tests.backend.guessed_depth import HEIGHT, WIDTH, RoomModel, true_maps, truth
@@ -106,6 +107,30 @@ def test_steadying_takes_most_of_the_flicker_out(
     assert steady is not None
     assert plain is not None
     assert steady < 0.4 * plain
+
+
+def test_every_second_frame_alone_is_compared_and_not_kept(
+    shot: Shot, run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plate = shot.load_plate()
+    odd = slice(0, None, 2)
+    some = replace(
+        plate, frames=plate.frames[odd], source_indices=plate.source_indices[odd],
+        times=plate.times[odd],
+    )  # fmt: skip
+    write_json(shot.plate_file, some.to_json())
+    made: list[DepthOutput] = []
+
+    def output(*parts: Any) -> DepthOutput:
+        made.append(DepthOutput(*parts))
+        return made[0]
+
+    monkeypatch.setattr(stage, "DepthOutput", output)
+    record = run(shot, RoomModel(truth(FRAMES)))
+    assert record.flicker is not None
+    assert record.flicker < 0.005
+    assert len(made[0]._flickers) == len(some.frames) - 1
+    assert not made[0]._steady
 
 
 def test_what_moves_is_not_averaged_with_what_was_there(shot: Shot, run: Runs) -> None:

@@ -51,6 +51,9 @@ class DepthOutput:
         self._lock = threading.Lock()
         self._steady: dict[int, Look] = {}
         self._flickers: dict[int, float] = {}
+        # Beside each other in the plate, which may hold every second frame alone.
+        self._after = dict(itertools.pairwise(maps.numbers))
+        self._before = {later: number for number, later in self._after.items()}
         self._look = lru_cache(maxsize=_KEPT)(self._loaded)
         self.near, self.far = self._range()
         self._alike = self._measured()
@@ -129,18 +132,24 @@ class DepthOutput:
         return [n for n in near if self._look(n) is not None]
 
     def _compare(self, number: int, look: Look) -> None:
-        """Measures the flicker from a frame to each of its neighbors that was there first."""
+        """Measures the flicker from a frame to each of those beside it that was there first."""
+        beside = self._before.get(number), self._after.get(number)
         with self._lock:
             self._steady[number] = look
-            beside = [(n, self._steady[n]) for n in (number - 1, number + 1) if n in self._steady]
-        for other, seen in beside:
+            there = {n: self._steady[n] for n in beside if n is not None and n in self._steady}
+        for other, seen in there.items():
             self._flickers[min(number, other)] = (
                 flicker(look, seen) if number < other else flicker(seen, look)
             )
         with self._lock:
-            for n in (number - 1, number, number + 1):
-                if {n - 1, n} <= self._flickers.keys():
-                    self._steady.pop(n, None)
+            for each in (number, *there):
+                if self._is_compared(each):
+                    self._steady.pop(each, None)
+
+    def _is_compared(self, number: int) -> bool:
+        """With both of those beside it, as far as there are any."""
+        firsts = {self._before.get(number), number if number in self._after else None} - {None}
+        return firsts <= self._flickers.keys()
 
     def _colors(self, number: int) -> Bytes:
         file = self._maps.shot.frame_file(number)
