@@ -112,3 +112,14 @@ def take_ctrl_c() -> None:
     Blender's own handler cannot be put back from Python; such a Blender has no more use for it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class ShotOperator:
+    """What operators have in common that work on the scene's shot."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not context.scene.shot_gopher.shot:
+            cls.poll_message_set("Choose a plate or a shot folder first")
+            return False
+        return True

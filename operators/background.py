@@ -11,15 +11,8 @@ from . import addon
 from .scene import depth_refresh, switching
 
 
-class _BackgroundOperator:
+class _BackgroundOperator(addon.ShotOperator):
     """What both of them have in common."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def _show(self, context: bpy.types.Context, name: str) -> set[str]:
         """Returns what `execute` returns."""

@@ -36,20 +36,13 @@ def _import_shot(context: bpy.types.Context, shot: Shot) -> scene_shot.ImportRes
     return result
 
 
-class SHOTGOPHER_OT_camera_import(bpy.types.Operator):
+class SHOTGOPHER_OT_camera_import(addon.ShotOperator, bpy.types.Operator):
     """Bring the tracked camera, the plate behind it and the solved points into this scene. What is
     there from an earlier import is updated in place"""
 
     bl_idname = "shot_gopher.camera_import"
     bl_label = "Import Camera"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))

@@ -42,20 +42,13 @@ def _tagged(scene: bpy.types.Scene, role: Role, folder: str) -> bpy.types.Object
     return min(exact or named, key=lambda each: each.name, default=None) if folder else None
 
 
-class SHOTGOPHER_OT_dense_import(bpy.types.Operator):
+class SHOTGOPHER_OT_dense_import(addon.ShotOperator, bpy.types.Operator):
     """Bring the dense points and the mesh into this scene, or a blockout mesh where there is no
     better one. What is there from an earlier import is updated in place"""
 
     bl_idname = "shot_gopher.dense_import"
     bl_label = "Import Dense Mesh"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = _shot(context.scene)

@@ -16,17 +16,10 @@ from .scene.depth_compositing import build_compositing
 from .scene.depth_points import POINTS, build_points, frames_of
 
 
-class _DepthOperator:
+class _DepthOperator(addon.ShotOperator):
     """What all of them have in common: they read the depth of the scene's shot."""
 
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = Shot(Path(addon.absolute(context.scene.shot_gopher.shot)))

@@ -162,7 +162,7 @@ class SHOTGOPHER_OT_shot_open(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class SHOTGOPHER_OT_shot_folder_show(bpy.types.Operator):
+class SHOTGOPHER_OT_shot_folder_show(addon.ShotOperator, bpy.types.Operator):
     """Open the shot folder in the file manager"""
 
     bl_idname = "shot_gopher.shot_folder_show"
@@ -171,8 +171,7 @@ class SHOTGOPHER_OT_shot_folder_show(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
+        if not super().poll(context):
             return False
         if not monitor.view(context.scene).exists:
             cls.poll_message_set("The folder is not there yet: set up the shot")
