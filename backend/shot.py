@@ -26,6 +26,11 @@
     colmap/dense/mesh.ply             the mesh with its place in texture.png
     colmap/dense/texture.png
     colmap/tracks.npz                 the 2-D tracks that the solve is made from
+    mocap/mocap.json                  who was found, the scale, and the world as it would be upright
+    mocap/camera.json                 the camera that people were placed by
+    mocap/<person>/motion.npz         rotations, way, shape, contacts (motion.py); motion.pkl too
+    mocap/<person>/body.npz           the body at rest, where there is a body model (body.py)
+    mocap/<person>/mesh_sequence/     its mesh by frame: corrected.pc2 at rest, body.pc2 posed
     tracks/edits.json                 what the artist changed of them
     survey.json                       what the artist knows of the scene: ground, axes, a distance
     camera/solve.json                 the solve: quality, frame by frame; the world transform
@@ -229,6 +234,68 @@ class DepthFolder:
 
 
 @dataclass(frozen=True)
+class PersonFolder:
+    """The files of one person's motion, in a shot or where they are being written."""
+
+    path: Path
+
+    @property
+    def motion(self) -> Path:
+        return self.path / "motion.npz"
+
+    @property
+    def pickle(self) -> Path:
+        """The same for other programs."""
+        return self.path / "motion.pkl"
+
+    @property
+    def body(self) -> Path:
+        """The body at rest, where there was a body model."""
+        return self.path / "body.npz"
+
+    @property
+    def corrected(self) -> Path:
+        """The body at rest, corrected for the pose of each frame: what an armature deforms."""
+        return self.path / "mesh_sequence" / "corrected.pc2"
+
+    @property
+    def posed(self) -> Path:
+        """The body in the shot's world, frame by frame."""
+        return self.path / "mesh_sequence" / "body.pc2"
+
+    @property
+    def alembic(self) -> Path:
+        return self.path / "mesh_sequence" / "body.abc"
+
+    @property
+    def seen(self) -> Path:
+        """What a model has found, before it was placed: the stage's own."""
+        return self.path / "seen.npz"
+
+    def mesh(self, number: int) -> Path:
+        return self.path / "mesh_sequence" / f"{FRAME_PATTERN.format(number)}.obj"
+
+
+@dataclass(frozen=True)
+class MocapFolder:
+    """The files of the mocap stage, in a shot or where they are being written."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "mocap.json"
+
+    @property
+    def cameras(self) -> Path:
+        """The camera that the motion was placed by, as camera/extrinsics.json has it."""
+        return self.path / "camera.json"
+
+    def person(self, name: str) -> PersonFolder:
+        return PersonFolder(self.path / name)
+
+
+@dataclass(frozen=True)
 class Shot:
     """A shot folder. Knows names, creates nothing by itself."""
 
@@ -294,6 +361,10 @@ class Shot:
     @property
     def depth(self) -> DepthFolder:
         return DepthFolder(self.path / "depth")
+
+    @property
+    def mocap(self) -> MocapFolder:
+        return MocapFolder(self.path / "mocap")
 
     @property
     def dense(self) -> DenseFolder:
