@@ -25,6 +25,8 @@ DEPTH_GROUP = "depth"
 """The group with Depth Anything 3, on top of the one that runs models."""
 PROPAINTER_GROUP = "propainter"
 """The group with ProPainter, likewise."""
+MOCAP_GROUP = "mocap"
+"""The group with GVHMR, likewise."""
 CUDA_GROUP = "cuda"
 """The group with which dense stereo runs on an NVIDIA GPU."""
 COLMAP_CUDA_GROUP = "colmap-cuda"
@@ -83,6 +85,11 @@ GROUPS: dict[str, Group] = {
         modules=("requests", "pytorchcv"),
         versions=((3, 11), (3, 12), (3, 13), (3, 14)),
         megabytes=10,
+    ),
+    MOCAP_GROUP: Group(
+        modules=("einops", "yacs.config", "gvhmr"),
+        versions=((3, 11), (3, 12), (3, 13), (3, 14)),
+        megabytes=30,
     ),
     "dense": Group(
         modules=("numba",),

@@ -65,6 +65,10 @@ class Model:
     alone take of a GPU in the precision that they are used in, frames come on top. `gated`: the
     server wants to know who asks, by the artist's own token. `archives` are what is downloaded of a
     model that no Hub has; its `repository` is where they were published, at the tag `revision`.
+    `registration` is the page of a model that is given to those alone who register there by
+    themselves: it is never downloaded, from nowhere, but taken from the artist's own folder, and
+    `ask` says how it gets there. `installs`: the license is that of the program too, which is
+    installed for it.
     """
 
     name: str
@@ -81,6 +85,9 @@ class Model:
     inside: str = ""
     gated: bool = False
     archives: tuple[Archive, ...] = ()
+    registration: str = ""
+    ask: str = ""
+    installs: bool = False
 
 
 _SAM_LICENCE = Licence(
@@ -112,6 +119,25 @@ _S_LAB = Licence(
     "https://github.com/sczhou/ProPainter/blob/main/LICENSE",
     Commercial.NO,
     "For paid work its authors want to be asked.",
+)
+_MIT = Licence(
+    "MIT License",
+    "https://github.com/shubham-goel/4D-Humans/blob/main/LICENSE.md",
+    Commercial.YES,
+    "Who passes the weights on passes the notice of copyright on with them.",
+)
+_GVHMR_LICENCE = Licence(
+    "GVHMR License (Zhejiang University)",
+    "https://github.com/zju3dv/GVHMR/blob/main/LICENSE",
+    Commercial.NO,
+    "For education, research and work without profit; its authors sell other licenses. It is that "
+    "of the program too, whatever its package says.",
+)
+_SMPLX_LICENCE = Licence(
+    "SMPL-X Model License",
+    "https://smpl-x.is.tue.mpg.de/modellicense.html",
+    Commercial.NO,
+    "For research without profit; Meshcapade sells other licenses.",
 )
 _SAM2_PATTERNS = ("config.json", "*processor_config.json", "model.safetensors", "LICENSE*")
 
@@ -164,6 +190,32 @@ def _da3(
         gpu_memory=size,
         revision=revision,
         files=known,
+    )
+
+
+_POSE_PATTERNS = ("config.json", "preprocessor_config.json", "model.safetensors", "LICENSE*")
+_POSE_NEEDS = ("config.json", "model.safetensors")
+
+
+def _gvhmr(
+    name: str, title: str, purpose: str, path: str, size: int, sha256: str, licence: Licence
+) -> Model:
+    """One of the checkpoints that GVHMR's authors give out, at the Hub's copy of them."""
+    inside, _slash, file = path.partition("/")
+    return Model(
+        name=name,
+        title=title,
+        purpose=purpose,
+        repository="camenduru/GVHMR",
+        licence=licence,
+        patterns=(path,),
+        needs=(file,),
+        size=size,
+        gpu_memory=size,
+        revision="21b32d5389e2e59c0737d4c4095bbc0b8c23f66b",
+        files=(ModelFile(path, size, sha256),),
+        inside=inside,
+        installs=licence is _GVHMR_LICENCE,
     )
 
 
@@ -331,6 +383,81 @@ MODELS: dict[str, Model] = {
                 _archive("v0.0.570", "propainter_rfc", "a865ddc0281f27ff0814939a8c0101e936678312"),
                 _archive("v0.0.570", "propainter", "5f3cc1e7083fb5c49a7e5c574a06d41c763550a5"),
             ),
+        ),
+        _gvhmr(
+            "gvhmr",
+            "GVHMR",
+            "Finds how people move, together with HMR2 and ViTPose",
+            "gvhmr/gvhmr_siga24_release.ckpt",
+            163_508_011,
+            "4fae7da2de388d5da3514cb27a2d003f364dacb280e9cf88972b710e589c6b91",
+            _GVHMR_LICENCE,
+        ),
+        _gvhmr(
+            "hmr2",
+            "HMR2",
+            "Sees a person's pose in a frame, for GVHMR",
+            "hmr2/epoch=10-step=25000.ckpt",
+            2_709_494_041,
+            "2dcf79638109781d1ae5f5c44fee5f55bc83291c210653feead9b7f04fa6f20e",
+            _MIT,
+        ),
+        Model(
+            name="vitpose-base",
+            title="ViTPose Base",
+            purpose="Finds a person's joints in a frame, for GVHMR",
+            repository="usyd-community/vitpose-base-simple",
+            licence=_APACHE,
+            patterns=_POSE_PATTERNS,
+            needs=_POSE_NEEDS,
+            size=344 * _MB,
+            gpu_memory=344 * _MB,
+            revision="a93ac0c67e0b7e2c55287d21d4c460c8f3c54d45",
+            files=(
+                ModelFile(
+                    "model.safetensors",
+                    sha256="85375373893ddd3641f3912821073e53f5435f9e966e1dca59d004454bfe4fdf",
+                ),
+            ),
+        ),
+        Model(
+            name="vitpose-huge",
+            title="ViTPose+ Huge",
+            purpose="The same, better; for a GPU",
+            repository="usyd-community/vitpose-plus-huge",
+            licence=_APACHE,
+            patterns=_POSE_PATTERNS,
+            needs=_POSE_NEEDS,
+            size=3_600 * _MB,
+            gpu_memory=3_600 * _MB,
+            revision="9f36d7aec1800d23e97f10c2e74393aee92aa53f",
+        ),
+        Model(
+            name="rt-detr",
+            title="RT-DETR",
+            purpose="Finds people in a shot that has no masks of them",
+            repository="PekingU/rtdetr_r50vd_coco_o365",
+            licence=_APACHE,
+            patterns=_POSE_PATTERNS,
+            needs=_POSE_NEEDS,
+            size=172 * _MB,
+            gpu_memory=172 * _MB,
+            revision="457857cec8ac28ddede40ecee9eed2beca321af8",
+        ),
+        Model(
+            name="smplx",
+            title="SMPL-X",
+            purpose="The body that moves: its mesh, its shapes and its skeleton",
+            repository="",
+            licence=_SMPLX_LICENCE,
+            patterns=(),
+            needs=("SMPLX_NEUTRAL.npz",),
+            size=830 * _MB,
+            gpu_memory=0,
+            inside="smplx",
+            registration="https://smpl-x.is.tue.mpg.de",
+            ask="Register at https://smpl-x.is.tue.mpg.de, download 'SMPL-X v1.1 (NPZ+PKL)' "
+            "there, unpack it and choose its folder models/smplx.",
         ),
     )
 }

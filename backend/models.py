@@ -164,6 +164,8 @@ class ModelStore:
 
     def _why_not(self, model: Model) -> str:
         chosen = self.chosen(model.name)
+        if model.registration:
+            return not_downloaded(model)
         get = f"get it in the preferences under Models, or with `models get {model.name}`"
         if chosen is not None:
             missing = ", ".join(lacking(chosen, model))
@@ -280,6 +282,8 @@ class ModelStore:
         Raises UsageError, OutputError.
         """
         model = model_named(name)
+        if repository and model.registration:
+            raise UsageError(not_downloaded(model))
         if repository and not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", repository):
             raise UsageError(f"'{repository}' is no repository: write owner/name.")
         if repository and model.archives:
@@ -348,7 +352,7 @@ def hash_of(file: Path, on_bytes: Callable[[int], None]) -> str:
 def weights_in(root: Path, model: Model) -> Path:
     """The folder with the weights, given that one or the whole repository's."""
     inner = root / model.inside
-    return inner if (inner / "config.json").is_file() else root
+    return inner if any(next(inner.glob(need), None) for need in model.needs) else root
 
 
 def lacking(root: Path, model: Model) -> tuple[str, ...]:
@@ -357,9 +361,17 @@ def lacking(root: Path, model: Model) -> tuple[str, ...]:
     return tuple(pattern for pattern in model.needs if not any(folder.glob(pattern)))
 
 
+def not_downloaded(model: Model) -> str:
+    """What to do for a model that is given to those alone who register for it."""
+    return (
+        f"{model.title} is not downloaded by Shot Gopher. {model.ask} That is done in the "
+        f"preferences under Models, or with `models use {model.name} FOLDER`."
+    )
+
+
 def _not_the_model(folder: Path, model: Model, missing: Sequence[str]) -> str:
     own = next(iter([*folder.glob("*.pt"), *folder.glob("*.pth"), *folder.glob("*.ckpt")]), None)
-    if own is not None and not model.archives:
+    if own is not None and "config.json" in model.needs:
         return (
             f"{folder} holds {own.name}, which is of another format. Choose a folder with "
             f"{' and '.join(model.needs)}, as in {model.repository}."

@@ -69,11 +69,13 @@ def run_child(
     on_line: Callable[[str], None],
     environment: Mapping[str, str] | None = None,
     while_silent: Callable[[], None] | None = None,
+    folder: Path | None = None,
 ) -> int:
     """Runs a program of the worker's own group, giving each line of its output to `on_line`.
 
-    `while_silent` is called some times a second when there is no line, and may raise as well. The
-    child ends with the worker however that ends, and is killed when a callback raises.
+    It runs in `folder`, else where the worker does. `while_silent` is called some times a second
+    when there is no line, and may raise as well. The child ends with the worker however that ends,
+    and is killed when a callback raises.
     Returns its exit status.
     """
     with subprocess.Popen(
@@ -83,6 +85,7 @@ def run_child(
         text=True,
         encoding="utf-8",
         errors="replace",
+        cwd=folder,
         **_child_options(environment),
     ) as process:
         assert process.stdout is not None

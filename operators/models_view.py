@@ -22,6 +22,8 @@ _PAID_WORK = {
 @dataclass(frozen=True)
 class ModelView:
     """One model. `page` is where it is asked for when it is given out on request, else "".
+    `ask` says how the artist gets one that is never downloaded, "" for all others. `installs`: a
+    program is installed for it, whose license is the same.
 
     `own` says that it is taken from a folder of the artist's; while `getting`, the fields after
     it tell of the job that downloads it, and `reason` says why the last one failed.
@@ -39,6 +41,8 @@ class ModelView:
     address: str
     accepted: bool
     page: str
+    ask: str = ""
+    installs: bool = False
     getting: bool = False
     text: str = ""
     count: str = ""
@@ -84,14 +88,20 @@ def _view(store: ModelStore, model: Model) -> ModelView:
         purpose=model.purpose,
         size=size_text(model.size),
         state=state,
-        where=str(store.folder(model.name)) if ready else repository,
+        where=str(store.folder(model.name)) if ready else repository or model.registration,
         own=store.chosen(model.name) is not None,
         licence=model.licence.name,
         limits=f"{_PAID_WORK[model.licence.commercial]} {model.licence.limits}",
         address=model.licence.address,
         accepted=store.accepted(model.name),
-        page=f"{HUB}/{repository}" if model.gated and not ready else "",
+        page="" if ready else _page(model, repository),
+        ask="" if ready else model.ask,
+        installs=model.installs,
     )
+
+
+def _page(model: Model, repository: str) -> str:
+    return f"{HUB}/{repository}" if model.gated else model.registration
 
 
 def compose_models(disk: ModelsView, jobs: Sequence[Job], canceling: set[str]) -> ModelsView:

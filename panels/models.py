@@ -36,12 +36,14 @@ def _draw_model(layout: bpy.types.UILayout, context: bpy.types.Context, view: Mo
         layout.alert = True
         pieces.sentence(layout, context, view.reason, "ERROR")
         layout.alert = False
-    if not view.ready and not view.accepted:
+    if view.ask:
+        pieces.sentence(layout, context, view.ask, "INFO")
+    if not view.accepted and (view.installs or not view.ready):
         _draw_licence(layout, context, view)
 
 
 def _draw_buttons(row: bpy.types.UILayout, view: ModelView) -> None:
-    if not view.ready:
+    if not view.ready and not view.ask:
         get = row.row(align=True)
         get.enabled = view.accepted
         get.operator("shot_gopher.model_get", icon="IMPORT").model = view.name
@@ -56,5 +58,7 @@ def _draw_licence(layout: bpy.types.UILayout, context: bpy.types.Context, view: 
     row = layout.row(align=True)
     row.operator("wm.url_open", text="Read License", icon="URL").url = view.address
     if view.page:
-        row.operator("wm.url_open", text="Ask for Access", icon="URL").url = view.page
-    row.operator("shot_gopher.model_accept", icon="CHECKMARK").model = view.name
+        text = "Register" if view.ask else "Ask for Access"
+        row.operator("wm.url_open", text=text, icon="URL").url = view.page
+    if not view.ask:
+        row.operator("shot_gopher.model_accept", icon="CHECKMARK").model = view.name

@@ -11,18 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.locations import home
-from backend.processes import WINDOWS, clean_environment
+from backend.processes import WINDOWS, FileLock, clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_BPY = "4.5.15"
 BPY_VERSIONS = ("4.2.23", DEFAULT_BPY, "5.0.1")
 _PINS = ROOT / "backend" / "requirements"
 _CORE, *_WORKER = (
-    _PINS / f"{group}.txt" for group in ("core", "ml", "depth", "propainter", "dense")
+    _PINS / f"{group}.txt" for group in ("core", "ml", "depth", "propainter", "mocap", "dense")
 )
-_LOOSE = {_PINS / "depth.txt"}
-"""Their packages name others, which the worker does without: pip takes them as they are."""
 _TOOLS = ROOT / "tests" / "requirements.txt"
+_BODIES = ROOT / "tests" / "body_model_requirements.txt"
+_LOOSE = {_PINS / "depth.txt", _PINS / "mocap.txt", _BODIES}
+"""Their packages name others, which the worker does without: pip takes them as they are."""
 
 
 def test_python(bpy_version: str) -> Path:
@@ -38,7 +39,7 @@ def worker_python() -> Path:
 
     The two in one process keep it from ending.
     """
-    return _python_of("worker", (_CORE, *_WORKER, _TOOLS), ())
+    return _python_of("worker", (_CORE, *_WORKER, _TOOLS, _BODIES), ())
 
 
 def worker_pytest() -> list[str]:
@@ -57,10 +58,14 @@ def _python_of(name: str, files: Sequence[Path], packages: Sequence[str]) -> Pat
         key.update(requirements.read_bytes())
     folder = home() / "tests" / f"{name}-{key.hexdigest()[:12]}"
     python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
-    if not (folder / "ready").exists():
-        strict = [word for file in files if file not in _LOOSE for word in ("-r", str(file))]
-        loose = [["--no-deps", "-r", str(file)] for file in files if file in _LOOSE]
-        _make(folder, base, python, [[*strict, *packages], *loose])
+    if (folder / "ready").exists():
+        return python
+    strict = [word for file in files if file not in _LOOSE for word in ("-r", str(file))]
+    loose = [["--no-deps", "-r", str(file)] for file in files if file in _LOOSE]
+    # Tests that start at the same time make it once.
+    with FileLock(folder.with_name(f"{folder.name}.lock")).wait(lambda: None):
+        if not (folder / "ready").exists():
+            _make(folder, base, python, [[*strict, *packages], *loose])
     return python
 
 

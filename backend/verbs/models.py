@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..console import Console
-from ..errors import ModelError, UsageError
+from ..errors import ModelError, Remedy, UsageError
 from ..host import Host
 from ..jobs import JobState, Request
 from ..model_table import MODELS, Model, size_text
-from ..models import HUB, ModelState, ModelStore
+from ..models import HUB, ModelState, ModelStore, not_downloaded
 from ..table import table
 from .run import EXIT_STATUS, follow, start
 
@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "models",
         help="list, get, check or remove the models that stages use",
-        description="Roto, mattes and depth need models, which are downloaded once and then used "
-        f"without any network. Without more words: what is there. {_LICENCES}",
+        description="Roto, mattes, depth and body motion need models, which are downloaded once "
+        f"and then used without any network. Without more words: what is there. {_LICENCES}",
     )
     parser.set_defaults(run=_list)
     parser.add_argument("--json", action="store_true", help="print JSON Lines")
@@ -101,6 +101,8 @@ def _list(arguments: argparse.Namespace, host: Host) -> int:
 def _where(store: ModelStore, model: Model) -> str:
     if store.state(model.name) is ModelState.READY:
         return str(store.folder(model.name))
+    if model.registration:
+        return f"{model.registration} (your own folder)"
     repository, _revision = store.source(model.name)
     return f"{repository} (on request)" if model.gated else repository
 
@@ -136,8 +138,12 @@ def _get(arguments: argparse.Namespace, host: Host) -> int:
 
 
 def _accept(store: ModelStore, model: Model, accepts: bool) -> None:
-    if store.accepted(model.name) or store.state(model.name) is ModelState.READY:
+    if store.accepted(model.name):
         return
+    if not accepts and store.state(model.name) is ModelState.READY:
+        return
+    if model.registration:
+        raise ModelError(not_downloaded(model), Remedy.GET_MODEL)
     if not accepts:
         licence = model.licence
         raise ModelError(

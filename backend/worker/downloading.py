@@ -49,7 +49,7 @@ from ..errors import ModelError, OutputError, Remedy, explain_os_error
 from ..installation import InstallReport
 from ..locations import locks_folder
 from ..model_table import HUB, Archive, Model, ModelFile, model_named, size_text
-from ..models import RECORD, ModelState, ModelStore, Record, hash_of
+from ..models import RECORD, ModelState, ModelStore, Record, hash_of, not_downloaded
 from ..processes import FileLock
 
 UNIT = "MB"
@@ -89,6 +89,8 @@ def get_model(store: ModelStore, name: str, report: InstallReport) -> None:
     if store.state(name) is ModelState.READY:
         report.status(f"{model.title} is there")
         return
+    if model.registration:
+        raise ModelError(not_downloaded(model), Remedy.GET_MODEL)
     if not store.accepted(name):
         raise ModelError(
             f"The license of {model.title} ({model.licence.name}) is not accepted yet: read it at "

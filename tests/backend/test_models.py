@@ -51,20 +51,22 @@ def run(store: ModelStore, *words: str) -> int:
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_entry_says_what_an_artist_needs_to_know(name: str) -> None:
     model = MODELS[name]
-    assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.repository)
+    assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.repository) or model.registration
     assert model.licence.address.startswith("https://")
     assert model.licence.limits.endswith(".")
     assert re.fullmatch(r"([0-9a-f]{40})?", model.revision) or model.archives
     for file in model.files:
         assert re.fullmatch(r"([0-9a-f]{64})?", file.sha256)
         assert file.size <= model.size <= file.size + 50e6 or not file.size
-    assert not any(pattern.endswith((".pt", ".bin", ".ckpt")) for pattern in model.patterns)
+    pickles = {path for path in model.patterns if path.endswith((".pt", ".bin", ".ckpt"))}
+    assert pickles <= {file.path for file in model.files if file.sha256 and file.size}
     for archive in model.archives:
         assert archive.address.startswith("https://")
         assert archive.address.endswith(f"/{archive.file}.zip")
         assert re.fullmatch(r"[0-9a-f]{40}", archive.sha1)
         assert archive.sha1[:8] in archive.file
-    assert bool(model.patterns) is not bool(model.archives)
+    assert [bool(model.patterns), bool(model.archives), bool(model.registration)].count(True) == 1
+    assert bool(model.ask) is bool(model.registration)
 
 
 def test_a_model_that_is_not_there_is_told_with_what_to_do(store: ModelStore) -> None:
@@ -86,6 +88,38 @@ def test_what_was_downloaded_is_ready_as_long_as_it_is_whole(store: ModelStore, 
     assert store.state(name) is ModelState.PARTIAL
     file.unlink()
     assert store.state(name) is ModelState.PARTIAL
+
+
+def test_a_model_that_is_registered_for_comes_from_the_artists_folder_alone(
+    store: ModelStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = r"Register at https://smpl-x\.is\.tue\.mpg\.de, download 'SMPL-X v1\.1 \(NPZ\+PKL\)'"
+    with pytest.raises(ModelError, match=asked):
+        store.folder("smplx")
+    with pytest.raises(UsageError, match=asked):
+        store.use_repository("smplx", "someone/mirror")
+    assert run(store, "get", "smplx", "--accept-licence") == 1
+    assert re.search(asked, capsys.readouterr().err)
+    assert not (store.home / "jobs").exists()
+    with pytest.raises(ModelError, match=r"is not SMPL-X: it lacks SMPLX_NEUTRAL\.npz"):
+        store.choose("smplx", tmp_path)
+    whole = put(tmp_path / "models", "smplx/SMPLX_NEUTRAL.npz")
+    for folder in (whole, whole / "smplx"):
+        store.choose("smplx", folder)
+        assert store.folder("smplx") == whole / "smplx"
+    (whole / "smplx" / "SMPLX_NEUTRAL.npz").unlink()
+    with pytest.raises(ModelError, match=asked):
+        store.folder("smplx")
+
+
+def test_the_license_of_a_model_in_an_own_folder_can_be_accepted(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    store.choose("gvhmr", put(tmp_path / "own", *MODELS["gvhmr"].needs))
+    assert run(store, "get", "gvhmr") == 0
+    assert not store.accepted("gvhmr")
+    assert run(store, "get", "gvhmr", "--accept-licence") == 0
+    assert store.accepted("gvhmr")
 
 
 def test_without_its_record_a_download_is_not_ready(store: ModelStore) -> None:

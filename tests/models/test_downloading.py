@@ -264,6 +264,13 @@ def test_the_license_comes_first(store: ModelStore, hub: Hub) -> None:
     assert not store.accepted("small"), "a license that has changed is another one"
 
 
+def test_what_is_given_to_the_registered_is_asked_of_no_server(store: ModelStore, hub: Hub) -> None:
+    store.accept("smplx")
+    with pytest.raises(ModelError, match=r"Register at https://smpl-x\.is\.tue\.mpg\.de"):
+        downloading.get_model(store, "smplx", Recorder())
+    assert not hub.asked
+
+
 def test_weights_that_were_changed_are_found(store: ModelStore) -> None:
     get(store)
     weights = store.folder("small") / "model.safetensors"

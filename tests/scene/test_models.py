@@ -171,6 +171,29 @@ def test_each_state_offers_what_can_be_done(store: ModelStore, tmp_path: Path) -
     assert operators(drawn(views(store, job)["sam2-large"])) == {"job_cancel"}
 
 
+def test_a_model_that_is_registered_for_has_nothing_to_get(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    shown = drawn(views(store)["smplx"])
+    assert operators(shown) == {"model_choose", "url_open"}
+    assert {one.url for one in shown if hasattr(one, "url")} == {
+        MODELS["smplx"].licence.address, MODELS["smplx"].registration,
+    }  # fmt: skip
+    assert any("Register at" in text for text in shown if isinstance(text, str))
+    store.choose("smplx", own_folder(tmp_path / "own", "smplx"))
+    assert operators(drawn(views(store)["smplx"])) == {"model_choose", "model_remove"}
+
+
+def test_a_license_is_asked_for_where_a_program_comes_with_the_own_folder(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    store.choose("gvhmr", own_folder(tmp_path / "own", "gvhmr"))
+    asked = {"model_choose", "model_remove", "model_accept", "url_open"}
+    assert operators(drawn(views(store)["gvhmr"])) == asked
+    store.accept("gvhmr")
+    assert operators(drawn(views(store)["gvhmr"])) == {"model_choose", "model_remove"}
+
+
 def test_a_view_of_all_models_is_fast(store: ModelStore) -> None:
     """It is read again at every change while a job runs."""
     begin = time.monotonic()
