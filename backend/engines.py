@@ -11,13 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .groups import COLMAP_CUDA_GROUP, CUDA_GROUP, DEPTH_GROUP, MODELS_GROUP, PROPAINTER_GROUP
+from .groups import (
+    COLMAP_CUDA_GROUP,
+    CUDA_GROUP,
+    DEPTH_GROUP,
+    MOCAP_GROUP,
+    MODELS_GROUP,
+    PROPAINTER_GROUP,
+)
+from .model_table import model_named
 from .models import ModelState, ModelStore
 from .nvidia import has_driver
 from .stages import Stage
 
 AUTO, EMBEDDED, COMFYUI = "auto", "embedded", "comfyui"
 """What the option `engine` may be."""
+EXTERNAL = "external"
+"""What it may be for body motion, beside "auto" and "embedded"."""
 CPU, CUDA, COLMAP_CUDA = "cpu", "cuda", "colmap-cuda"
 """What it may be for dense stereo, beside "auto"."""
 TEXT_MODEL = "sam3"
@@ -28,9 +38,15 @@ MATTE_MODELS = ("videomama", "svd-vae")
 DEPTH_MODELS = ("da3-base", "da3-small", "da3-metric", "da3-mono", "da3-large", "da3-giant")
 """What can estimate depth, the best on a GPU first; those that allow no paid work are last."""
 INPAINT_MODEL = "propainter"
+MOTION_MODELS = ("gvhmr", "hmr2")
+"""What finds body motion; both are needed, and one of the next."""
+POSE_MODELS = ("vitpose-huge", "vitpose-base")
+"""What can find joints in a frame, the best on a GPU first."""
+PERSON_MODEL = "rt-detr"
 _MODEL_GROUPS = {
     "depth": (MODELS_GROUP, DEPTH_GROUP),
     "cleanplate": (MODELS_GROUP, PROPAINTER_GROUP),
+    "mocap": (MODELS_GROUP, MOCAP_GROUP),
 }
 """What stages need when they run models, if more than the usual group."""
 _ONE_OF = {"interactive": PROMPT_MODELS, "depth": DEPTH_MODELS}
@@ -68,8 +84,13 @@ def runs_models(stage: str, options: Mapping[str, Any], store: ModelStore) -> bo
 
 
 def ready(store: ModelStore, models: tuple[str, ...]) -> bool:
-    """Whether all these models are on this machine."""
-    return all(store.state(name) is ModelState.READY for name in models)
+    """Whether all these models are on this machine, and the license of what runs them is accepted
+    where there is something to install for them."""
+    return all(
+        store.state(name) is ModelState.READY
+        and (store.accepted(name) or not model_named(name).installs)
+        for name in models
+    )
 
 
 def _choices(stage: str, options: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
@@ -81,6 +102,9 @@ def _choices(stage: str, options: Mapping[str, Any]) -> tuple[tuple[str, ...], .
         return tuple((name,) for name in (_ONE_OF[stage] if asked == AUTO else (asked,)))
     if stage == "cleanplate":
         return ((INPAINT_MODEL,),) if _may_inpaint(options) else ()
+    if stage == "mocap":
+        own = options.get("engine", AUTO) != EXTERNAL and not options.get("source")
+        return tuple((*MOTION_MODELS, pose) for pose in POSE_MODELS) if own else ()
     return (MATTE_MODELS,) if stage == "mama" else ()
 
 

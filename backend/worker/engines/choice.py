@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which engine does the work of a stage: the worker's own model or a ComfyUI server.
+"""Which engine does the work of a stage: the worker's own model, a ComfyUI server, or for body
+motion an installation of the artist's.
 
-Automatic takes the worker when its model is ready, else ComfyUI when a server answers, else says
-how to get the model. torch is imported only when a model is loaded.
+Automatic takes the worker when its model is ready, else the other where there is one, else says how
+to get the model. torch is imported only when a model is loaded.
 """
 
 from __future__ import annotations
@@ -17,17 +18,28 @@ from ...engines import (
     COMFYUI,
     DEPTH_MODELS,
     EMBEDDED,
+    EXTERNAL,
     INPAINT_MODEL,
+    MOTION_MODELS,
+    PERSON_MODEL,
+    POSE_MODELS,
     PROMPT_MODELS,
     TEXT_MODEL,
     ready,
 )
-from ...errors import UsageError
-from ...model_table import Commercial, model_named
-from ...models import ModelStore
-from ...shot import Shot
-from ...stages import CleanPlateOptions, DepthOptions, InteractiveOptions, RotoOptions
+from ...errors import ModelError, Remedy, UsageError
+from ...model_table import Commercial, model_named, size_text
+from ...models import ModelState, ModelStore
+from ...shot import Shot, rate_text
+from ...stages import (
+    CleanPlateOptions,
+    DepthOptions,
+    InteractiveOptions,
+    MocapOptions,
+    RotoOptions,
+)
 from ..report import Report
+from .body_motion import MotionEngine
 from .depth_models import DepthEngine
 from .inpainting import Inpainter, InpaintSettings
 from .masking import PromptEngine, TextEngine
@@ -35,6 +47,8 @@ from .masking import PromptEngine, TextEngine
 Engine = TypeVar("Engine")
 _SERVER_DEPTH = "da3-mono"
 """The model of the workflow that estimates depth on a server."""
+_FAST = 1.5
+"""How much faster than what it was trained with a plate may be, so that GVHMR makes no mistakes."""
 Load = Callable[[Path], Engine]
 """Makes an engine of the folder with its weights."""
 Reach = Callable[[], Engine]
@@ -177,3 +191,65 @@ def inpainter(
 def _can_inpaint(engine: str, store: ModelStore) -> bool:
     here = engine != COMFYUI and ready(store, (INPAINT_MODEL,))
     return here or (engine != EMBEDDED and _server_can("cleanplate", store))
+
+
+def motion_engine(
+    options: MocapOptions, store: ModelStore, shot: Shot, report: Report
+) -> MotionEngine:
+    """What finds body motion. Raises ModelError, with all that is missing, and FormatError."""
+    pose = pose_model(store)
+    models = (*MOTION_MODELS, pose)
+    own = options.engine != EXTERNAL and ready(store, models)
+    if not own and (options.engine == EXTERNAL or (options.engine == AUTO and options.gvhmr)):
+        from .external_gvhmr import ExternalGvhmr, Installation
+
+        return ExternalGvhmr(Installation.find(options.gvhmr), report)
+    if not own:
+        raise _missing(models, store)
+    from .gvhmr import FPS, Gvhmr
+
+    fps = shot.load_plate().fps
+    if fps > _FAST * FPS:
+        report.warning(
+            f"GVHMR knows people at {FPS} frames a second; at {rate_text(fps)} they move in slow "
+            "motion for it, and feet that glide seem to stand."
+        )
+    detects = ready(store, (PERSON_MODEL,))
+    return Gvhmr.load(
+        store.folder("gvhmr"),
+        store.folder(pose),
+        store.folder("hmr2"),
+        store.folder(PERSON_MODEL) if detects else None,
+    )
+
+
+def pose_model(store: ModelStore) -> str:
+    """The name of the model that finds joints in a frame: the best that is here, without a GPU the
+    smallest; that one too when there is none."""
+    here = [name for name in POSE_MODELS if ready(store, (name,))]
+    if len(here) < 2:
+        return here[0] if here else POSE_MODELS[-1]
+    from ..weights import device
+
+    return here[-1] if device().type == "cpu" else here[0]
+
+
+def _missing(models: Sequence[str], store: ModelStore) -> ModelError:
+    """What is missing of the models that find body motion, what it is under and how it is had."""
+    absent = [model_named(name) for name in models if store.state(name) is not ModelState.READY]
+    if not absent:
+        licence = model_named(MOTION_MODELS[0]).licence
+        return ModelError(
+            f"The license of GVHMR ({licence.name}) is not accepted yet: {licence.limits} Read it "
+            f"at {licence.address}, then accept it in the preferences under Models, or with "
+            "`models get gvhmr --accept-licence`.",
+            Remedy.GET_MODEL,
+        )
+    named = [f"{model.title} ({size_text(model.size)}, {model.licence.name})" for model in absent]
+    return ModelError(
+        f"Finding body motion needs {', '.join(named)}: get what is missing in the preferences "
+        f"under Models, or with `models get {' '.join(model.name for model in absent)}`. Or name "
+        "the folder of a GVHMR of your own (--mocap-gvhmr), or a motion that is ready "
+        "(--mocap-from).",
+        Remedy.GET_MODEL,
+    )
