@@ -25,7 +25,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from .errors import Canceled, FormatError, OutputError, UsageError, explain_os_error
+from . import locations
+from .errors import (
+    Canceled,
+    FormatError,
+    ModelError,
+    OutputError,
+    UsageError,
+    explain_os_error,
+)
+from .models import ModelStore
 from .options import from_mapping, lasting
 from .pictures import pictures_digest
 from .plates import plate_fingerprint
@@ -75,6 +84,9 @@ def file_fingerprint(path: Path) -> list[Any]:
 def fingerprint(stage: Stage, options: Any, inputs: Mapping[str, Any]) -> str:
     """One hash over everything that decides a stage's result."""
     content = {"stage": stage.name, "version": stage.version, "options": lasting(options)}
+    named = [getattr(options, name) for name in stage.files]
+    if any(named):
+        content["files"] = [file_fingerprint(Path(name).expanduser()) for name in named if name]
     text = json.dumps(content | {"inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -130,6 +142,18 @@ def dense_digest(shot: Shot) -> str:
         return ""
 
 
+def motion_digest(shot: Shot) -> str:
+    """Tells one body motion from every other; "" without any."""
+    files = sorted(shot.mocap.path.glob("*/motion.npz"))
+    digest = hashlib.sha256()
+    try:
+        for file in (shot.mocap.record, *files):
+            digest.update(file.read_bytes())
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
 def instances_digest(shot: Shot) -> str:
     """Tells the masks of all numbered instances from every other set of them."""
     listed = [[folder.name, file_fingerprint(folder)] for folder in instance_folders(shot.roto)]
@@ -145,7 +169,17 @@ def mattes_digest(shot: Shot) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
+def bodies_digest(_shot: Shot) -> str:
+    """Tells the artist's body models from every other set of them; "" without any."""
+    try:
+        folder = ModelStore(locations.home()).folder("smplx")
+    except ModelError:
+        return ""
+    return hashlib.sha256(json.dumps(file_fingerprint(folder)).encode()).hexdigest()
+
+
 _READ: Mapping[str, Callable[[Shot], str]] = {
+    "bodies": bodies_digest,
     "camera": camera_digest,
     "dense": dense_digest,
     "depth": depth_digest,
@@ -153,6 +187,7 @@ _READ: Mapping[str, Callable[[Shot], str]] = {
     "instances": instances_digest,
     "masks": masks_digest,
     "mattes": mattes_digest,
+    "motion": motion_digest,
     "pictures": pictures_digest,
     "prompts": prompts_digest,
 }

@@ -673,6 +673,128 @@ class CleanPlateOptions:
 
 
 @dataclass(frozen=True)
+class MocapOptions:
+    """How people's motion is found and placed."""
+
+    engine: str = option(
+        "auto",
+        "What finds the motion",
+        label="Engine",
+        flags=("--mocap-engine",),
+        choices=(
+            Choice("auto", "The worker's own GVHMR, else the installation that is named"),
+            Choice("embedded", "GVHMR inside of the worker"),
+            Choice("external", "A GVHMR installation of your own, run as it is"),
+        ),
+        advanced=True,
+    )
+    source: str = option(
+        "",
+        "A motion that is ready: hmr4d_results.pt of GVHMR, an .npz of WHAM or AMASS, or a "
+        "motion.npz. Left empty, it is found in the plate",
+        label="Ready Motion",
+        flags=("--mocap-from",),
+        unit="file",
+        subtype="FILE_PATH",
+    )
+    gvhmr: str = option(
+        "",
+        "Folder of a GVHMR installation of your own",
+        label="GVHMR Folder",
+        flags=("--mocap-gvhmr",),
+        unit="folder",
+        subtype="DIR_PATH",
+        advanced=True,
+    )
+    people: str = option(
+        "",
+        "Masks of the people in roto/, by their labels; left empty, each person that has masks or, "
+        "without masks, that is detected",
+        label="People",
+        flags=("--mocap-people",),
+        unit="words",
+    )
+    gender: str = option(
+        "neutral",
+        "The body model that is used",
+        label="Body",
+        flags=("--mocap-gender",),
+        choices=(
+            Choice("neutral", "Of no gender"),
+            Choice("male", "A man's"),
+            Choice("female", "A woman's"),
+        ),
+    )
+    first: str = option(
+        "",
+        "The first frame that is looked at; left empty, the shot's first one",
+        label="From",
+        flags=("--mocap-in",),
+        unit="frame",
+        check=check_point,
+        advanced=True,
+    )
+    last: str = option(
+        "",
+        "The last frame that is looked at; left empty, the shot's last one",
+        label="To",
+        flags=("--mocap-out",),
+        unit="frame",
+        check=check_point,
+        advanced=True,
+    )
+    scale: str = option(
+        "auto",
+        "How far away the body stands, and with it how large it is in the shot's world",
+        label="Scale",
+        flags=("--mocap-scale",),
+        choices=(
+            Choice("auto", "From feet that stand still, else from the shot's floor", "Automatic"),
+            Choice("floor", "So that the feet stand on the shot's floor, at height 0"),
+            Choice("meters", "The shot's world is in meters already"),
+        ),
+    )
+    lock_feet: bool = option(
+        False,
+        "Hold feet still while they stand on the ground",
+        label="Lock Feet",
+        flags=("--mocap-lock-feet",),
+    )
+    smooth: float = option(
+        0.0,
+        "Take out jitter, over so many frames; 0 leaves the motion as it was found",
+        label="Smooth",
+        flags=("--mocap-smooth",),
+        minimum=0.0,
+        maximum=30.0,
+        unit="frames",
+    )
+    most_off: float = option(
+        2.0,
+        "The most that locking feet and smoothing may move a joint in the picture, in pixels",
+        label="Most Off",
+        flags=("--mocap-most-off",),
+        minimum=0.0,
+        maximum=100.0,
+        unit="pixels",
+        subtype="PIXEL",
+        advanced=True,
+    )
+    meshes: str = option(
+        "pc2",
+        "Files of the body's mesh for other programs, frame by frame",
+        label="Meshes",
+        flags=("--mocap-meshes",),
+        choices=(
+            Choice("pc2", "A point cache of all frames", "PC2"),
+            Choice("obj", "And a mesh a frame", "OBJ"),
+            Choice("abc", "And an Alembic file", "Alembic"),
+        ),
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
 class UndistortOptions:
     """How the plate is undistorted: there is nothing to choose."""
 
@@ -705,7 +827,7 @@ class Stage:
     models come on top (see `engines.groups_of`). `makes` are folders of the shot that the stage
     replaces as one, the first of which holds its `record`. `version` goes up when the same
     options on the same input would now give another result. `resumes`: what a canceled or failed
-    run has made stays for the next one.
+    run has made stays for the next one. `files` are options that name a file which is read.
     """
 
     name: str
@@ -720,6 +842,7 @@ class Stage:
     reads: tuple[str, ...] = ()
     record: str = "stage.json"
     resumes: bool = False
+    files: tuple[str, ...] = ()
 
 
 STAGES: dict[str, Stage] = {
@@ -811,6 +934,18 @@ STAGES: dict[str, Stage] = {
             resumes=True,
         ),
         Stage(
+            name="mocap",
+            title="Body Motion",
+            summary="Find how people move, and stand their bodies in the shot",
+            options=MocapOptions,
+            needs=("colmap",),
+            makes=("mocap",),
+            uses_gpu=True,
+            reads=("camera", "mattes", "bodies"),
+            files=("source",),
+            resumes=True,
+        ),
+        Stage(
             name="undistort",
             title="Undistort Plate",
             summary="Write the plate with its lens distortion taken out, at full size",
@@ -834,14 +969,14 @@ STAGES: dict[str, Stage] = {
             options=SceneOptions,
             needs=("colmap",),
             makes=("scene",),
-            reads=("camera", "dense"),
+            reads=("camera", "dense", "motion"),
         ),
     )
 }
 
 # Names that the Shot-Gopher documentation has and this version has not, so that asking for one
 # is answered with that and not with "unknown".
-PLANNED = ("mocap", "gsir")
+PLANNED = ("gsir",)
 
 
 def get(name: str) -> Stage:

@@ -51,6 +51,7 @@ _THIN = 1e-3
 """Share of their spread by which points may lie on one line, or one above the other."""
 _SAME_MARK = 0.01
 """Px within which a mark and an observation are one."""
+_BODY_NOTE = "set by body motion: in meters, upright, people stand on the ground"
 _STILL = 1e-4
 """Travel over depth under which camera positions say nothing about scale or direction."""
 
@@ -216,6 +217,41 @@ def apply(shot: Shot, told: Constraints) -> Moved:
     return Moved(moved, step)
 
 
+def take_body(shot: Shot) -> Moved:
+    """Makes the shot's world metric and upright, with its people on the ground, as body motion has
+    told.
+
+    What was told of the floor and of a distance is forgotten for it; the origin stays above or
+    below itself, and an axis keeps its direction. Raises UsageError where no motion tells that, and
+    as `apply` does.
+    """
+    from .motion import MocapRecord
+
+    with _exclusive(shot):
+        solve = solve_of(shot)
+        record = MocapRecord.load(shot.mocap.record)
+        if record.offered is None or record.place.solve != solve_time(shot):
+            raise UsageError(
+                "The body motion does not tell this shot's scale and ground: find it anew, or "
+                "measure a distance."
+            )
+        step = between(solve.world, record.offered.world)
+        before = Survey.load(shot.survey)
+        known = (before.constraints if before else Constraints()).moved(step)
+        constraints = Constraints(origin=_on_ground(known.origin), axis=known.axis)
+        moved = replace(_moved(solve, step, _BODY_NOTE), world=record.offered.world)
+        survey = _survey_of(constraints, moved, read_model(shot.sparse))
+        with updating(shot) as folder:
+            _write(shot, moved, folder / shot.camera.name)
+            survey.save(folder / shot.survey.name)
+            _drop_others(shot)
+    return Moved(moved, step)
+
+
+def _on_ground(origin: Array | None) -> Array | None:
+    return None if origin is None else origin * [1, 1, 0]
+
+
 def reset(shot: Shot) -> Moved:
     """Forgets what was told and goes back to the world that is found without it."""
     with _exclusive(shot):
@@ -328,7 +364,7 @@ def recover(shot: Shot) -> None:
 
 
 def _moved(solve: Solve, step: Similarity, note: str) -> Solve:
-    world = _after(step, solve.world)
+    world = after(step, solve.world)
     matrices = solve.track.matrices.copy()
     matrices[:, :3, :3] = step.rotation @ matrices[:, :3, :3]
     matrices[:, :3, 3] = step.apply(matrices[:, :3, 3])
@@ -336,7 +372,7 @@ def _moved(solve: Solve, step: Similarity, note: str) -> Solve:
     return replace(solve, world=world, world_note=note, track=track)
 
 
-def _after(second: Similarity, first: Similarity) -> Similarity:
+def after(second: Similarity, first: Similarity) -> Similarity:
     """First `first`, then `second`."""
     return Similarity(
         second.scale * first.scale,
@@ -348,7 +384,7 @@ def _after(second: Similarity, first: Similarity) -> Similarity:
 def between(old: Similarity, new: Similarity) -> Similarity:
     """What takes the world `old` to the world `new`."""
     back = old.rotation.T / old.scale
-    return _after(new, Similarity(1 / old.scale, old.rotation.T, -back @ old.translation))
+    return after(new, Similarity(1 / old.scale, old.rotation.T, -back @ old.translation))
 
 
 def _survey_of(constraints: Constraints, solve: Solve, model: Reconstruction) -> Survey:
@@ -406,7 +442,7 @@ def placement(constraints: Constraints, centers: Array) -> Similarity:
     step = _STAY
     for move in (_to_floor, _to_axis, _to_origin, _to_distance):
         now = constraints.moved(step)
-        step = _after(move(now, step.apply(centers)), step)
+        step = after(move(now, step.apply(centers)), step)
     return step
 
 
@@ -500,7 +536,7 @@ def world_for(
         new, old = (np.intersect1d(frames, survey.frames, return_indices=True)[i] for i in (1, 2))
         if len(new):
             world = _aligned(survey, old, centers[new], rotations[new], _depth(centers, points))
-            told = ", ".join(survey.constraints.told)
+            told = ", ".join(survey.constraints.told) or "by body motion"
             return world, f"laid over the world that was set by the artist: {told}"
     return guess_world(centers, rotations, points)
 

@@ -42,6 +42,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--distance", metavar="ID,ID=METERS", type=_distance, help="so far apart are two points"
     )
     parser.add_argument(
+        "--from-body",
+        action="store_true",
+        help="take scale, up and ground from the people in it, as body motion has found them",
+    )
+    parser.add_argument(
         "--reset", action="store_true", help="forget all of it: back to the world that was found"
     )
     parser.set_defaults(run=run)
@@ -77,9 +82,13 @@ def _told(arguments: argparse.Namespace) -> dict[str, Any]:
         if name in told and count and len(told[name]) != count:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} takes {count} point{'s' if count > 1 else ''}.")
-    if arguments.reset == bool(told):
-        raise UsageError("Say what is known: --floor, --origin, --axis-x, --distance; or --reset.")
-    return told or {"reset": True}
+    alone = {"reset": arguments.reset, "body": arguments.from_body}
+    if sum([bool(told), *alone.values()]) != 1:
+        raise UsageError(
+            "Say what is known: --floor, --origin, --axis-x, --distance; or one of --from-body "
+            "and --reset."
+        )
+    return told or {name: True for name, asked in alone.items() if asked}
 
 
 def _ask_worker(shot: Shot, told: dict[str, Any], host: Host) -> dict[str, Any]:

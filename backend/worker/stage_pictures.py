@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a stage has made, as pictures for people: to see at a glance whether it is right.
 
-Frames are shown as they are, masks as a tint over the plate, depth in gray. Stages that make no
-pictures have none.
+Frames are shown as they are, masks as a tint over the plate, bodies as bones over it, depth in
+gray. Stages that make no pictures have none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import numpy as np
 
 from ..errors import FormatError
 from ..outputs import Writing
-from ..shot import Shot, by_frame
+from ..shot import MocapFolder, Shot, by_frame
 from ..stages import Stage
 from .dense.map_files import read_map
 from .drawing import Picture
 from .frame_files import read_colors
+from .mocap.pictures import BodyPictures
 
 _TINT = np.array([60, 60, 230], np.float32)
 _SHARE = 0.55
@@ -56,10 +57,19 @@ def pictures_of(shot: Shot, stage: Stage, part: Writing) -> StagePictures | None
     if stage.name in _DEPTH:
         files = _files(part, stage, _DEPTH[stage.name], ".exr")
         return _made(files, lambda number, width: _gray(files[number], width))
+    if stage.name == "mocap":
+        return _bodies(shot, MocapFolder(part.folder(stage.makes[0])))
     if stage.name in _FOLDERS:
         files = _files(part, stage, _FOLDERS[stage.name], ".png")
         return _made(files, lambda number, width: _frame(files[number], width))
     return None
+
+
+def _bodies(shot: Shot, folder: MocapFolder) -> StagePictures | None:
+    """Their bones and keypoints over the plate."""
+    bodies = BodyPictures(shot, folder)
+    files = {number: shot.frame_file(number) for number in bodies.frames}
+    return _made(files, lambda number, width: bodies.draw(number, _frame(files[number], width)))
 
 
 def _made(files: Mapping[int, Path], show: Show) -> StagePictures | None:

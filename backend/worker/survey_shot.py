@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Surveys a shot from the command line: `survey_shot.py SHOT TOLD.json`.
 
-TOLD is a JSON text: floor, origin and axis_x, axis_y and distance as lists of point ids, meters,
-or {"reset": true}. Writes one JSON object: `note` and `scale` of the world, or `error`.
+TOLD is a JSON text: floor, origin and axis_x, axis_y and distance as lists of point ids, meters;
+or {"reset": true} or {"body": true}. Writes one JSON object: `note` and `scale` of the world, or
+`error`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,31 @@ if __name__ == "__main__":
 from backend.camera import Array
 from backend.errors import ShotGopherError
 from backend.shot import Shot
-from backend.survey import Axis, Constraints, Distance, apply, point_positions, reset
+from backend.survey import (
+    Axis,
+    Constraints,
+    Distance,
+    Moved,
+    apply,
+    point_positions,
+    reset,
+    take_body,
+)
 
 
 def answer(shot: Shot, told: dict[str, Any]) -> dict[str, Any]:
     """Does what was asked; a failure becomes the answer's `error`."""
     try:
-        moved = reset(shot) if told.get("reset") else apply(shot, _constraints(shot, told))
+        moved = _moved(shot, told)
     except ShotGopherError as error:
         return {"error": error.reason}
     return {"note": moved.solve.world_note, "scale": moved.solve.world.scale}
+
+
+def _moved(shot: Shot, told: dict[str, Any]) -> Moved:
+    if told.get("reset"):
+        return reset(shot)
+    return take_body(shot) if told.get("body") else apply(shot, _constraints(shot, told))
 
 
 def _constraints(shot: Shot, told: dict[str, Any]) -> Constraints:

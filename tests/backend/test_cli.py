@@ -110,7 +110,7 @@ def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
         (("run", "a.mp4"), "Name stages"),
         (("run", "-s", "ingest"), "Name a plate"),
         (("run", "a.mp4", "-s", "dance"), "no stage 'dance'"),
-        (("run", "a.mp4", "-s", "ingest,mocap"), "not part of this version"),
+        (("run", "a.mp4", "-s", "ingest,gsir"), "not part of this version"),
         (("run", "a.mp4", "-s", "colmap", "-q", "best"), "invalid choice"),
         (("run", "a.mp4", "-s", "colmap", "-m", "--dense-engine", "sift"), "invalid choice"),
         (("run", "a", "b", "-s", "ingest", "--shot", "c"), "names one shot folder"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import pytest
 
-from backend.engines import DEPTH_MODELS, PROMPT_MODELS, groups_of
-from backend.errors import ModelError
+from backend.engines import DEPTH_MODELS, POSE_MODELS, PROMPT_MODELS, groups_of
+from backend.errors import ModelError, Remedy
+from backend.events import EventWriter
 from backend.jobs import Request, StageRequest
 from backend.locations import HOME_VARIABLE
 from backend.models import ModelStore
 from backend.nvidia import has_driver
-from backend.stages import STAGES, DepthOptions, InteractiveOptions
-from backend.worker.engines.choice import prompt_model
+from backend.shot import Shot
+from backend.stages import STAGES, DepthOptions, InteractiveOptions, MocapOptions
+from backend.worker.engines.choice import motion_engine, prompt_model
+from backend.worker.report import Report
 from backend.worker.stages.mama import load_engine
 from tests.backend.test_models import downloaded
 
@@ -70,6 +73,62 @@ def test_a_clean_plate_needs_propainter_where_it_may_be_used(store):
     assert groups("cleanplate", store, unseen="alpha", method="project") == alone
     assert groups("cleanplate", store, unseen="alpha", method="propainter") == more
     assert groups("cleanplate", store, method="propainter", engine="comfyui") == alone
+
+
+@pytest.mark.parametrize("pose", POSE_MODELS)
+def test_body_motion_needs_gvhmr_where_it_is_found_and_agreed_to(store, pose):
+    more = ("core", "ml", "mocap")
+    for name in ("gvhmr", "hmr2"):
+        downloaded(store, name)
+        assert groups("mocap", store) == ("core",)
+    downloaded(store, pose)
+    assert groups("mocap", store) == ("core",), "before its license is accepted nothing comes"
+    store.accept("gvhmr")
+    assert groups("mocap", store) == groups("mocap", store, engine="embedded") == more
+    assert groups("mocap", store, engine="external") == ("core",)
+    assert groups("mocap", store, source="/motion/hmr4d_results.pt") == ("core",)
+
+
+def motion(store, **options):
+    shot = Shot(store.home / "shot")
+    report = Report(EventWriter(store.home / "events.jsonl"), store.home / "cancel")
+    return motion_engine(MocapOptions(**options), store, shot, report)
+
+
+def test_all_that_is_missing_for_body_motion_is_told_at_once(store, tmp_path):
+    with pytest.raises(ModelError) as caught:
+        motion(store)
+    asked = (
+        *("GVHMR (164 MB, GVHMR License", "HMR2 (2.7 GB, MIT License)", "ViTPose Base"),
+        *("models get gvhmr hmr2 vitpose-base`", "--mocap-gvhmr", "--mocap-from"),
+    )
+    for words in asked:
+        assert words in caught.value.reason
+    assert caught.value.remedy is Remedy.GET_MODEL
+    for name in ("gvhmr", "vitpose-huge"):
+        downloaded(store, name)
+    with pytest.raises(ModelError, match=r"needs HMR2 \(2\.7 GB, MIT License\): get"):
+        motion(store, engine="embedded", gvhmr=str(tmp_path))
+    downloaded(store, "hmr2")
+    with pytest.raises(ModelError, match=r"is not accepted yet.*github\.com/zju3dv"):
+        motion(store)
+
+
+def test_an_own_gvhmr_is_taken_where_it_is_named(store, tmp_path):
+    with pytest.raises(ModelError, match="Name the folder of your GVHMR"):
+        motion(store, engine="external")
+    with pytest.raises(ModelError, match=r"it has no tools/demo/demo\.py"):
+        motion(store, gvhmr=str(tmp_path))
+    program = tmp_path / "tools" / "demo" / "demo.py"
+    program.parent.mkdir(parents=True)
+    program.write_text('add_argument("--f_mm", type=int)')
+    with pytest.raises(ModelError, match=r"make its environment in .*\.venv"):
+        motion(store, gvhmr=str(tmp_path))
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert motion(store, gvhmr=str(tmp_path)).name == "external"
+    assert motion(store, engine="external", gvhmr=str(tmp_path)).name == "external"
 
 
 def test_mattes_need_both_of_their_models(store):

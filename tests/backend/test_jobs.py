@@ -333,4 +333,4 @@ def test_asking_for_a_solve_sets_the_shot_up_first(tmp_path: Path) -> None:
         ("colmap", False),
     ]
     with pytest.raises(UsageError, match="not part of this version"):
-        plan(Shot(tmp_path), [StageRequest("mocap", {})])
+        plan(Shot(tmp_path), [StageRequest("gsir", {})])
