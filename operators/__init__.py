@@ -20,6 +20,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "camera",
         "dense",
         "depth",
+        "mocap",
         "background",
         "masks",
         "tracks",

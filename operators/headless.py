@@ -85,6 +85,7 @@ def _build(request: dict[str, Any], answer: dict[str, Any]) -> None:
     if there.cloud or there.mesh:
         _status(request, "Importing the dense mesh")
         import_dense(bpy.context, shot)
+    _import_bodies(shot, request, answer)
     _look_through_camera()
     for place in (request["scene"], request["blend"]):
         if place:
@@ -92,6 +93,22 @@ def _build(request: dict[str, Any], answer: dict[str, Any]) -> None:
             _save(Path(place))
             answer["files"].append(place)
     _export(result.camera, request, answer)
+
+
+def _import_bodies(shot: Any, request: dict[str, Any], answer: dict[str, Any]) -> None:
+    """People whose motion is of this solve; what is left out is a warning."""
+    import bpy
+    from shot_gopher.backend.errors import ShotGopherError
+    from shot_gopher.operators.scene.body import import_body, people_of
+
+    if not shot.mocap.record.is_file():
+        return
+    try:
+        for person in people_of(shot):
+            _status(request, f"Importing {person}")
+            answer["warnings"] += import_body(bpy.context, shot, person).notes
+    except ShotGopherError as error:
+        answer["warnings"].append(error.reason)
 
 
 def _export(camera: Any, request: dict[str, Any], answer: dict[str, Any]) -> None:
@@ -149,7 +166,7 @@ def _save(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False, relative_remap=False)
         restore = [_relative(clip, path.parent) for clip in bpy.data.movieclips]
-        restore += [_relative_image(image, path.parent) for image in bpy.data.images]
+        restore += [_relative_file(each, path.parent) for each in (*bpy.data.images, *_caches())]
         bpy.ops.wm.save_mainfile(relative_remap=False)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be written: {error}") from error
@@ -170,13 +187,21 @@ def _relative(clip: Any, folder: Path) -> Callable[[], None]:
     return back
 
 
-def _relative_image(image: Any, folder: Path) -> Callable[[], None]:
-    """The same for an image."""
-    whole = image.filepath
-    image.filepath = _relative_path(whole, folder)
+def _caches() -> list[Any]:
+    """The modifiers that play point caches."""
+    import bpy
+
+    found = (each for holder in bpy.data.objects for each in holder.modifiers)
+    return [each for each in found if each.type == "MESH_CACHE"]
+
+
+def _relative_file(part: Any, folder: Path) -> Callable[[], None]:
+    """The same for an image, or a modifier with a file."""
+    whole = part.filepath
+    part.filepath = _relative_path(whole, folder)
 
     def back() -> None:
-        image.filepath = whole
+        part.filepath = whole
 
     return back
 

@@ -51,10 +51,10 @@ SETTLING = (0.25, 1.0)
 """Seconds after which a change is drawn again. A panel that grew is drawn in its old height first,
 and a slow machine takes a while for that."""
 
-_IMPORTED = {"colmap", "dense", "depth", "cleanplate", "undistort", "proxies"}
+_IMPORTED = {"colmap", "dense", "depth", "cleanplate", "mocap", "undistort", "proxies"}
 """Stages after which the scene is brought up to date."""
 
-_IMPORTERS = {"colmap": "camera_import", "dense": "dense_import"}
+_IMPORTERS = {"colmap": "camera_import", "dense": "dense_import", "mocap": "body_import"}
 """Their operators that are called for scenes that want results imported when they are done."""
 
 _THREAD = "shot_gopher"
@@ -282,7 +282,7 @@ class Monitor:
     # Importing what has finished
 
     def _import_finished(self) -> None:
-        """Imports camera and dense mesh of jobs that ended well, where a scene asked for it."""
+        """Imports what jobs that ended well have made, where a scene asked for it."""
         waits = bool(self._to_import or self._to_show) and _artist_is_busy()
         if (waits and bool(self._to_import)) != self.import_waits:
             self.import_waits = waits and bool(self._to_import)

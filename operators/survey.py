@@ -170,6 +170,17 @@ class SHOTGOPHER_OT_survey_distance(_SurveyOperator, bpy.types.Operator):
         return _tell(self, context, constraints)
 
 
+class SHOTGOPHER_OT_survey_body(_SurveyOperator, bpy.types.Operator):
+    """Give the whole shot the scale, the ground and the upright that the body motion tells: meters,
+    with people's feet at height 0"""
+
+    bl_idname = "shot_gopher.survey_body"
+    bl_label = "Use Body's Scale"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return _run(self, context, lambda shot, _cloud: survey.take_body(shot))
+
+
 class SHOTGOPHER_OT_survey_reset(_SurveyOperator, bpy.types.Operator):
     """Forget floor, origin, axis and distance: back to the world that was found without them"""
 
@@ -202,6 +213,7 @@ register, unregister = bpy.utils.register_classes_factory(
         SHOTGOPHER_OT_survey_origin,
         SHOTGOPHER_OT_survey_axis,
         SHOTGOPHER_OT_survey_distance,
+        SHOTGOPHER_OT_survey_body,
         SHOTGOPHER_OT_survey_reset,
         SHOTGOPHER_OT_survey_keep,
     )

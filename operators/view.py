@@ -14,17 +14,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..backend import outputs
 from ..backend.backgrounds import Background, find_backgrounds
 from ..backend.camera import DEFAULT_SENSOR_WIDTH
 from ..backend.clean_plate import clean_plate_facts
-from ..backend.dense import DenseParts, find_parts
+from ..backend.dense import DenseParts, find_parts, place_of
 from ..backend.depth import depth_facts
 from ..backend.errors import FormatError, PlateError, Remedy, ShotGopherError, UsageError
 from ..backend.intake import missing_frames, summary
 from ..backend.jobs import Job, JobState, Snapshot, Waiting
 from ..backend.look import look_into
 from ..backend.mask_folders import MaskFolder, find_mask_folders
+from ..backend.motion import MocapRecord
 from ..backend.options import from_mapping
 from ..backend.outputs import Freshness
 from ..backend.plates import plate_fingerprint, resolve_plate
@@ -102,6 +105,15 @@ class SolveView:
 
 
 @dataclass(frozen=True)
+class BodiesView:
+    """The people whose motion a shot has; `offers` whether they can tell the shot's scale."""
+
+    people: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    offers: bool = False
+
+
+@dataclass(frozen=True)
 class ShotView:
     """Everything the panels show of one scene's shot."""
 
@@ -117,6 +129,7 @@ class ShotView:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     dense: DenseParts = _NO_DENSE
+    bodies: BodiesView = BodiesView()
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
     masks: tuple[MaskFolder, ...] = ()
@@ -188,6 +201,7 @@ class OnDisk:
     solve: SolveView = SolveView()
     scene: SceneState = SceneState.CURRENT
     dense: DenseParts = _NO_DENSE
+    bodies: BodiesView = BodiesView()
     contact_sheet: str = ""
     backgrounds: tuple[Background, ...] = ()
     masks: tuple[MaskFolder, ...] = ()
@@ -218,7 +232,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         for stage in STAGES.values()
     }
     sheet = shot.contact_sheet
-    solve, dense = _solve(shot), find_parts(shot)
+    solve, dense, bodies = _solve(shot), find_parts(shot), _bodies(shot)
     return OnDisk(
         folder=query.folder,
         freshness=fresh,
@@ -227,6 +241,8 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
             "ingest": _plate_lines(shot),
             "colmap": solve.facts,
             "dense": dense.facts,
+            # The notes after these are sentences, which the panel of bodies has room for.
+            "mocap": bodies.facts[:2],
             "depth": depth_facts(shot.depth.record),
             "cleanplate": clean_plate_facts(outputs.recorded(shot, STAGES["cleanplate"])),
         },
@@ -238,6 +254,7 @@ def read_shot(query: Query, jobs: Iterable[Job]) -> OnDisk:
         solve=solve,
         scene=_scene_state(shot, of_shot(query.shown, query.folder)),
         dense=dense,
+        bodies=bodies,
         contact_sheet=str(sheet) if sheet.is_file() else "",
         backgrounds=_backgrounds(shot),
         masks=_masks(shot),
@@ -296,6 +313,23 @@ def _masks(shot: Shot) -> tuple[MaskFolder, ...]:
         return find_mask_folders(shot)
     except OSError:
         return ()
+
+
+def _bodies(shot: Shot) -> BodiesView:
+    try:
+        record = MocapRecord.load(shot.mocap.record)
+    except FormatError:
+        return BodiesView()
+    return BodiesView(record.people, record.facts, _offers(shot, record))
+
+
+def _offers(shot: Shot, record: MocapRecord) -> bool:
+    """Whether the motion tells of another world than the shot has now."""
+    try:
+        step = None if record.offered is None else place_of(shot).step_to(record.offered)
+    except ShotGopherError:
+        return False
+    return step is not None and not np.allclose(step.matrix(), np.eye(4), atol=1e-6)
 
 
 def _solve(shot: Shot) -> SolveView:
@@ -397,6 +431,7 @@ def compose(disk: OnDisk, jobs: Sequence[Job], canceling: set[str]) -> ShotView:
         solve=disk.solve,
         scene=disk.scene,
         dense=disk.dense,
+        bodies=disk.bodies,
         contact_sheet=disk.contact_sheet,
         backgrounds=disk.backgrounds,
         masks=disk.masks,

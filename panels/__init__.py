@@ -15,6 +15,7 @@ register, unregister = bpy.utils.register_submodule_factory(
         "results",
         "dense",
         "depth",
+        "mocap",
         "refine",
     ),
 )

@@ -16,12 +16,13 @@ from ..backend.proxies import PROXY_PERCENTS
 from ..backend.stages import STAGES, Stage
 from ..backend.track_check import SLIP_FACTOR
 from ..operators import choosing
-from ..operators.check import redraw
 from ..operators.monitor import monitor
 from ..operators.picks_view import changed as picks_changed
 from ..operators.picks_view import follow_shot
+from ..operators.plate_overlay import redraw
 from ..operators.scene import picks
 from ..operators.scene.background import AUTO, FULL, use_size_everywhere
+from ..operators.scene.body import How
 from ..operators.scene.markers import MOST_TRACKS
 
 # From Blender 4.5 on a path property says whether it understands "//"; before, none could say so.
@@ -163,8 +164,8 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
     suggested_shot: bpy.props.StringProperty(options={"HIDDEN"})
     import_when_done: bpy.props.BoolProperty(
         name="Import When Done",
-        description="Bring the camera, the plate and the points, or the dense mesh, into this "
-        "scene as soon as they are done",
+        description="Bring the camera, the plate and the points, the dense mesh, or bodies into "
+        "this scene as soon as they are done",
         default=True,
     )
     most_tracks: bpy.props.IntProperty(
@@ -219,6 +220,12 @@ class SHOTGOPHER_PG_shot(bpy.types.PropertyGroup):
         min=1,
         max=MOST,
         update=_view_changed,
+    )
+    body_how: bpy.props.EnumProperty(
+        name="Body",
+        description="How the body of a person follows its pose",
+        items=[(each.name, *each.value) for each in How],
+        default=How.CACHE.name,
     )
     picked: bpy.props.CollectionProperty(type=SHOTGOPHER_PG_object)
     picked_index: bpy.props.IntProperty()

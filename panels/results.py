@@ -5,8 +5,9 @@ import bpy
 
 from ..backend.solve import Grade
 from ..backend.stages import STAGES
-from ..operators.check import checker, shots_camera
+from ..operators.check import checker
 from ..operators.monitor import monitor
+from ..operators.plate_overlay import shots_camera
 from ..operators.scene.background import shown_name
 from ..operators.view import SceneState, ShotView, SolveView
 from . import pieces

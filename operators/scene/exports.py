@@ -201,7 +201,7 @@ def _write_alembic(track: CameraTrack, path: Path) -> None:
     if not bpy.app.build_options.alembic:
         raise BlenderError("This Blender is built without Alembic, so .abc was not written.")
     first, last = int(track.frames[0]), int(track.frames[-1])
-    _written(
+    written(
         path,
         lambda part: bpy.ops.wm.alembic_export(
             filepath=part, start=first, end=last, flatten=True, check_existing=False
@@ -213,7 +213,7 @@ def _write_usd(_track: CameraTrack, path: Path) -> None:
     """Y up, as every program that reads USD cameras expects; matrices, which never flip."""
     if not bpy.app.build_options.usd:
         raise BlenderError("This Blender is built without USD, so .usd was not written.")
-    _written(
+    written(
         path,
         lambda part: bpy.ops.wm.usd_export(
             filepath=part,
@@ -232,7 +232,7 @@ _SCENE_WRITERS = {"abc": _write_alembic, "usd": _write_usd}
 """Formats that Blender's own exporters write."""
 
 
-def _written(path: Path, write: Callable[[str], set[str]]) -> None:
+def written(path: Path, write: Callable[[str], set[str]]) -> None:
     """Lets an exporter write beside `path`, then puts the file in its place."""
     part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
     try:

@@ -46,6 +46,10 @@ class Role(str, Enum):
     DEPTH_POINTS = "depth points"
     LENS_MAP = "lens map"
     COMPOSITING = "compositing"
+    BODIES = "bodies"
+    PERSON = "person"
+    ARMATURE = "armature"
+    BODY = "body"
 
 
 def tag(block: bpy.types.ID, role: Role, source: str) -> None:

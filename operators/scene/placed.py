@@ -14,11 +14,12 @@ from mathutils import Matrix
 from ...backend.camera import Similarity
 from ...backend.dense import Place
 from ...backend.errors import FormatError
-from . import parts
+from . import body_keys, body_mesh, parts
 from .cloud import NORMAL
 from .parts import Role
 
 OTHER_MESH = "The dense mesh is of another solve than the shot has: make it anew"
+OTHER_BODY = "The body motion is of another solve than the shot has: find it anew"
 OTHER_DEPTH = "The depth is of another solve than the shot has: estimate it anew"
 
 _PLACE = "shot_gopher_place"
@@ -31,13 +32,16 @@ _REASONS = {
         (Role.CARD, Role.DEPTH_POINTS, Role.COMPOSITING),
         f"{OTHER_DEPTH}, and bring it into the scene again.",
     ),
+    **dict.fromkeys((Role.ARMATURE, Role.BODY), f"{OTHER_BODY}, and import it again."),
     Role.PROJECTOR: "A held frame is projected from the camera of another solve: hold it anew.",
 }
 """What is told of an object that stands in the world of another solve."""
 _WITHOUT_WORLD = (Role.CARD, Role.DEPTH_POINTS, Role.COMPOSITING)
 """Depth may be in no units, or in meters, which no survey changes."""
-_SEVERAL = Role.PROJECTOR
+_SEVERAL = (Role.PROJECTOR, Role.ARMATURE, Role.BODY)
 """A shot has one of each other part: an artist's copy may share its data, which moves once."""
+PERSON = "shot_gopher_person"
+"""Custom property of what belongs to a person: the name of the folder in mocap/."""
 
 
 def note(part: bpy.types.ID, place: Place) -> None:
@@ -52,9 +56,32 @@ def forget(part: bpy.types.ID) -> None:
 
 def objects_of(scene: bpy.types.Scene, source: str) -> list[bpy.types.Object]:
     """What stands in the world of a shot."""
-    found = [parts.find_object(scene, role, source) for role in _REASONS if role is not _SEVERAL]
-    several = parts.find_objects(scene, _SEVERAL, source)
-    return [*(part for part in found if part is not None), *several]
+    found = [parts.find_object(scene, role, source) for role in _REASONS if role not in _SEVERAL]
+    held = parts.find_objects(scene, Role.PROJECTOR, source)
+    bodies = [
+        find_of_person(scene, role, source, person)
+        for role in (Role.ARMATURE, Role.BODY)
+        for person in people_in(scene, source)
+    ]
+    return [*(part for part in (*found, *bodies) if part is not None), *held]
+
+
+def find_of_person(
+    scene: bpy.types.Scene, role: Role, source: str, person: str
+) -> bpy.types.Object | None:
+    """The part of that person which is still in the scene."""
+    own = (each for each in scene.objects if each.get(PERSON) == person)
+    return parts.find(own, role, source)
+
+
+def people_in(scene: bpy.types.Scene, source: str) -> list[str]:
+    """The people of a shot who are in the scene, by name."""
+    found = (
+        each
+        for role in (Role.ARMATURE, Role.BODY)
+        for each in parts.find_objects(scene, role, source)
+    )
+    return sorted({str(each.get(PERSON, "")) for each in found})
 
 
 def follow(scene: bpy.types.Scene, source: str, world: str) -> tuple[str, ...]:
@@ -89,6 +116,10 @@ def _move(part: bpy.types.ID, step: Similarity) -> None:
     role = Role(part[parts.ROLE])
     if role in (Role.CARD, Role.COMPOSITING):
         set_size(part, step.scale * size_of(part))
+    elif role is Role.ARMATURE:
+        body_keys.follow_step(part, step)
+    elif role is Role.BODY:
+        body_mesh.follow_step(part, step)
     elif role is Role.PROJECTOR:
         turn = Matrix(step.rotation.tolist()).to_4x4()
         turn.translation = step.apply(np.array([part.matrix_basis.translation]))[0].tolist()

@@ -15,13 +15,16 @@ from backend import outputs, stages
 from backend.blender import BlenderProgram
 from backend.errors import BlenderError
 from backend.events import Event, EventReader, EventWriter
-from backend.shot import Shot
+from backend.motion import Motion
+from backend.shot import Shot, write_json
 from backend.stages import SceneOptions
 from backend.worker.report import Context, Report
 from backend.worker.stages import scene
 
+from .body_shot import body_shot
 from .conftest import ROOT
 from .shots import make_shot
+from .test_body import worst
 
 SCRIPT = ROOT / "operators" / "headless.py"
 
@@ -147,3 +150,38 @@ def test_stage_says_when_blender_breaks_down(
     monkeypatch.setattr(scene, "find", lambda _named, _python: Broken(Path("blender")))
     with pytest.raises(BlenderError, match="exit status 7"):
         run_stage(tmp_path, small_shot(tmp_path / "shot"))
+
+
+def test_people_are_in_the_scene_and_their_caches_move_with_it(tmp_path: Path) -> None:
+    made = body_shot(tmp_path / "here" / "shot", images=True)
+    status, answer, output = run_script(
+        tmp_path, shot=str(made.path), scene=str(made.blend), exports=str(tmp_path), formats=[]
+    )
+    assert (status, answer["error"], answer["warnings"]) == (0, "", [])
+    assert "> Importing ann" in output
+    (tmp_path / "here").rename(tmp_path / "there")
+    shot = Shot(tmp_path / "there" / "shot")
+    bpy.ops.wm.open_mainfile(filepath=str(shot.blend))
+    body = bpy.data.objects["shot ann Body"]
+    cache = Path(bpy.path.abspath(body.modifiers["Pose Correctives"].filepath)).resolve()
+    assert cache == shot.mocap.person("ann").corrected
+    bpy.context.scene.frame_set(1005)
+    assert worst(body, Motion.load(shot.mocap.person("ann").motion)) < 0.01
+
+
+def test_another_motion_makes_the_scene_out_of_date(tmp_path: Path) -> None:
+    shot = body_shot(tmp_path / "shot", images=True)
+    before = outputs.inputs_of(shot, stages.STAGES["scene"], "")
+    assert outputs.inputs_of(shot, stages.STAGES["scene"], "") == before
+    shot.mocap.person("ann").motion.write_bytes(b"another")
+    assert outputs.inputs_of(shot, stages.STAGES["scene"], "") != before
+
+
+def test_motion_of_another_solve_is_left_out_and_told(tmp_path: Path) -> None:
+    made = body_shot(tmp_path / "shot", images=True)
+    write_json(outputs.stage_file(made, stages.STAGES["colmap"]), {"finished": 9.0})
+    status, answer, _output = run_script(
+        tmp_path, shot=str(made.path), scene=str(made.blend), exports=str(tmp_path), formats=[]
+    )
+    assert status == 0
+    assert "another solve" in answer["warnings"][0]

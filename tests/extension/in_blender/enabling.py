@@ -51,11 +51,11 @@ def doubled() -> list[str]:
 
 
 enabled = traces()
-assert len(enabled["panels"]) == 20, enabled
-assert len(enabled["operators"]) == 54, enabled
-assert len(enabled["groups"]) == 16, enabled
+assert len(enabled["panels"]) == 21, enabled
+assert len(enabled["operators"]) == 58, enabled
+assert len(enabled["groups"]) == 17, enabled
 assert enabled["scene"] == ["shot_gopher"], enabled
-assert len(enabled["handlers"]) == 9, enabled
+assert len(enabled["handlers"]) == 10, enabled
 assert len(enabled["menu"]) == 1, enabled
 for _ in range(3):
     addon_utils.disable(NAME)
