@@ -7,8 +7,8 @@ import sys
 
 from tests.environments import DEFAULT_BPY, ROOT, call, test_python, worker_python
 
-BENCHES = ("spine", "camera", "plates", "roto", "dense", "cleanplate")
-IN_WORKER = ("roto", "dense", "cleanplate")
+BENCHES = ("spine", "camera", "plates", "roto", "dense", "cleanplate", "mocap")
+IN_WORKER = ("roto", "dense", "cleanplate", "mocap")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
