@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -115,21 +116,29 @@ class Motion:
                     raise FormatError(f"{path.name} is no motion that this version reads.")
                 arrays = {name: content[name] for name in _SHAPES if name in content.files}
                 _check(arrays)
-                gender = str(content["gender"])
-                if gender not in GENDERS:
-                    raise ValueError(f"gender {gender!r}")
+                gender, fps = str(content["gender"]), Fraction(str(content["fps"]))
+                scale = float(content["scale"])
+                if gender not in GENDERS or fps <= 0 or not 0 < scale < math.inf:
+                    raise ValueError(f"gender {gender!r}, {fps} fps, scale {scale}")
                 return cls(
                     person=str(content["person"]),
                     gender=gender,
-                    fps=Fraction(str(content["fps"])),
-                    scale=float(content["scale"]),
+                    fps=fps,
+                    scale=scale,
                     place=Place.from_text(str(content["place"])),
                     **{
                         name: values.astype(np.int64 if name == "frames" else np.float64)
                         for name, values in arrays.items()
                     },
                 )
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (
+            OSError,
+            KeyError,
+            ArithmeticError,
+            ValueError,
+            zipfile.BadZipFile,
+            EOFError,
+        ) as error:
             raise FormatError(f"{path.name} is damaged or no motion: {error!r}.") from error
 
     def between(self, first: int, last: int) -> Motion:

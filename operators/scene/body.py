@@ -122,7 +122,7 @@ def import_body(
         if made is not None:
             _mark(made, role, source, person)
             placed.note(made, content.now)
-    return BodyResult(person, armature, mesh, _notes(content, keys))
+    return BodyResult(person, armature, mesh, _notes(content, keys, old[Role.ARMATURE]))
 
 
 def _mark(made: bpy.types.ID, role: Role, source: str, person: str) -> None:
@@ -272,7 +272,8 @@ def _build_mesh(
     return mesh
 
 
-def _notes(content: _Content, keys: Keys) -> tuple[str, ...]:
+def _notes(content: _Content, keys: Keys, armature: bpy.types.Object | None) -> tuple[str, ...]:
+    """`armature` is the one of an earlier import."""
     person = content.motion.person
     if content.body is None:
         return (
@@ -282,6 +283,8 @@ def _notes(content: _Content, keys: Keys) -> tuple[str, ...]:
     if isinstance(keys, ShotKeys):
         count, off = len(keys.offsets), 1000 * keys.off
         return (f"{person} has {count} shape keys and is at most {off:.2f} mm off.",)
+    if content.how is How.POSED and armature is not None:
+        return (f"{armature.name} no longer moves the body: delete it if you do not need it.",)
     if content.how is How.CACHE and content.cache is None:
         return (f"{person} is plainly skinned, because the file of its corrections is not there.",)
     return ()

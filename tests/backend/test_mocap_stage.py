@@ -55,6 +55,7 @@ from backend.verbs.survey import add_parser
 from backend.worker.engines.body_motion import SeenMotion
 from backend.worker.mocap import alembic
 from backend.worker.mocap.contacts import contact_from_speed
+from backend.worker.mocap.finding import plate_camera
 from backend.worker.mocap.importing import Ready, read_ready
 from backend.worker.mocap.matching import matched
 from backend.worker.mocap.pictures import BodyPictures
@@ -68,6 +69,13 @@ from tests.extension.solved_shot import WORLD
 from tests.walking import Walk, walk
 
 FRAMES = 40
+
+
+class Blind(Knows):
+    """Detects nobody."""
+
+    def people(self, *_: object) -> list:  # type: ignore[type-arg]
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -344,16 +352,35 @@ def test_boxes_are_those_of_the_masks(shot: Shot, walked: Walk, run: Runs) -> No
         run(shot, model, people="nobody")
 
 
+def test_masks_whose_labels_name_no_person_are_told(shot: Shot, walked: Walk, run: Runs) -> None:
+    (shot.roto / "person_00").rename(shot.roto / "ada")
+    with pytest.raises(MaskError, match="Nobody"):
+        run(shot, Blind(walked))
+    assert "says that it is a person's: ada." in run.events.read_text()
+
+
+def test_pixels_of_a_fisheye_are_brought_to_the_pinhole(shot: Shot) -> None:
+    solve = solve_of(shot)
+    (fx, fy), center = solve.camera.focal, solve.camera.center
+    params = (fx, fy, *center, 0.05, -0.01, 0.002, 0.0)
+    fisheye = replace(solve.camera, model="OPENCV_FISHEYE", params=params)
+    camera = plate_camera(shot, shot.load_plate(), replace(solve, camera=fisheye), MocapOptions())
+    rays = np.random.default_rng(4).uniform(-1, 1, (50, 3)) * [0.8, 0.5, 0] + [0, 0, 1]
+    # Kannala and Brandt, IEEE PAMI 28 (2006) 1335, as COLMAP has it.
+    radius = np.linalg.norm(rays[:, :2], axis=1)
+    angle = np.arctan(radius)
+    bent = angle * (1 + 0.05 * angle**2 - 0.01 * angle**4 + 0.002 * angle**6) / radius
+    seen = rays[:, :2] * bent[:, None] * [fx, fy] + center
+    wanted = rays[:, :2] * np.diag(camera.matrix)[:2] + camera.matrix[:2, 2]
+    assert np.abs(camera.straighten(seen) - wanted).max() < 1e-6
+
+
 def test_shots_without_what_it_needs_are_told_what_to_do(
     shot: Shot, walked: Walk, run: Runs
 ) -> None:
-    class Sees(Knows):
-        def people(self, *_: object) -> list:  # type: ignore[type-arg]
-            return []
-
     shutil.rmtree(shot.roto)
     with pytest.raises(MaskError, match="Nobody"):
-        run(shot, Sees(walked))
+        run(shot, Blind(walked))
     shot.solve_file.unlink()
     with pytest.raises(SolveError) as raised:
         run(shot, Knows(walked))

@@ -74,6 +74,8 @@ def test_its_file_says_what_is_in_it(tmp_path: Path) -> None:
         ("betas", np.array(["tall"])),
         ("gender", np.array("other")),
         ("format", np.array("something")),
+        ("scale", np.float64(0)),
+        ("fps", np.array("1/0")),
     ],
 )
 def test_what_is_damaged_is_refused(tmp_path: Path, name: str, value: np.ndarray) -> None:

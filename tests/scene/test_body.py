@@ -248,6 +248,17 @@ def test_a_survey_before_the_import_counts_too(shot: Shot) -> None:
     assert worst(ann(shot, How.POSED).mesh, moved(motion, back)) < 0.01
 
 
+def test_an_armature_that_no_longer_moves_the_body_is_told(shot: Shot) -> None:
+    armature = ann(shot).armature
+    made = ann(shot, How.POSED)
+    assert made.armature is None
+    assert made.notes == (
+        f"{armature.name} no longer moves the body: delete it if you do not need it.",
+    )
+    bpy.data.objects.remove(armature)
+    assert ann(shot, How.POSED).notes == ()
+
+
 def test_a_motion_of_another_solve_is_told(shot: Shot) -> None:
     ann(shot)
     write_json(stage_file(shot, STAGES["colmap"]), {"finished": 9.0, "fingerprint": "z"})

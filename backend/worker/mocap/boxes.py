@@ -6,7 +6,7 @@ m frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -96,9 +96,3 @@ def steady(frames: Integers, boxes: Array) -> Array:
     size = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
     # A limb that comes out of the box in one frame is no jitter.
     return np.where(np.abs(calm - boxes) < _SHARE * size, calm, boxes)
-
-
-def names_for(count: int, taken: Sequence[str]) -> list[str]:
-    """Names of people that no label names."""
-    names = (f"person_{number:02d}" for number in range(count + len(taken)))
-    return [name for name in names if name not in taken][:count]

@@ -15,14 +15,16 @@ import numpy as np
 from ...camera import Array, Integers
 from ...errors import FormatError, MaskError, ModelError, Remedy, SolveError
 from ...frame_range import chosen, cut_of, point
-from ...lens import is_polynomial, straighten
+from ...mask_folders import mask_files
 from ...models import ModelStore
 from ...outputs import file_fingerprint
-from ...shot import MocapFolder, Plate, Shot, folder_name
+from ...shot import MocapFolder, Plate, Shot, folder_name, label_folders
 from ...solve import Solve
 from ...stages import MocapOptions
 from ..dense.reuse import key_of
 from ..engines.body_motion import MotionEngine, Person, PlateCamera, SeenMotion
+from ..frame_lenses import FrameLenses
+from ..projection import colmap_camera
 from ..report import Report
 from .boxes import labels_of_people, person_of
 from .importing import Ready
@@ -59,16 +61,13 @@ def plate_camera(shot: Shot, plate: Plate, solve: Solve, options: MocapOptions) 
         )
     views = Views.of(solve.track, frames)
     middle = len(frames) // 2
-    lens = solve.camera_at(int(np.searchsorted(solve.track.frames, frames[middle])))
+    bent = colmap_camera(FrameLenses(solve).at(int(frames[middle])))
     matrix = np.eye(3)
     matrix[[0, 1], [0, 1]], matrix[:2, 2] = views.focal[middle], views.center[middle]
 
     def straight(pixels: Array) -> Array:
-        flat = pixels.reshape(-1, 2)
-        if not is_polynomial(lens):
-            # How such a lens bends is not known here: as shot is the nearest there is.
-            return pixels
-        straightened: Array = straighten(lens, flat) * views.focal[middle] + views.center[middle]
+        slopes = np.asarray(bent.cam_from_img(pixels.reshape(-1, 2).astype(np.float64)))
+        straightened: Array = slopes * views.focal[middle] + views.center[middle]
         return straightened.reshape(pixels.shape)
 
     return PlateCamera(
@@ -99,6 +98,7 @@ class Finding:
         is nobody."""
         labels = labels_of_people(self._shot, self._options.people)
         if not labels:
+            self._tell_unused()
             self._report.status("Looking for people")
             found = list(self._engine.people(self._camera, self._report.progress))
         else:
@@ -110,6 +110,17 @@ class Finding:
                 "labels."
             )
         return sorted(found, key=lambda person: -len(person.frames))
+
+    def _tell_unused(self) -> None:
+        """There may be masks of people whose labels do not say so."""
+        folders = label_folders(self._shot.roto)
+        others = sorted(folder.name for folder in folders if mask_files(folder))
+        if others:
+            self._report.warning(
+                f"No label in roto/ says that it is a person's: {', '.join(others)}. People are "
+                "looked for in the plate; if these are masks of people, name them under People "
+                "(--mocap-people)."
+            )
 
     def _by_masks(self, labels: Sequence[str]) -> list[Person]:
         frames, done = self._camera.frames, 0

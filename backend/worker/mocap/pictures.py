@@ -14,12 +14,12 @@ from ...average_body import AVERAGE_JOINTS
 from ...body import RestBody
 from ...camera import Array
 from ...kinematics import joint_places
-from ...lens import bend, is_polynomial
 from ...motion import MocapRecord, Motion
 from ...shot import MocapFolder, PersonFolder, Shot
 from ...solve import Solve, solve_of
 from ..drawing import FINE, Color, Picture, dot, line, reduced
 from ..frame_lenses import FrameLenses
+from ..projection import colmap_camera
 from .bodies import BONES
 from .placing import Views
 
@@ -76,11 +76,8 @@ def _drawn(folder: PersonFolder, solve: Solve, color: Color) -> _Drawn:
     found = {}
     for number, points in zip(motion.frames.tolist(), local, strict=True):
         # What is behind the camera is nowhere in the picture.
-        depth = np.where(points[:, 2:] > 0, points[:, 2:], np.nan)
-        lens = lenses.at(number)
-        slopes = points[:, :2] / depth
-        bent = bend(lens, slopes) if is_polynomial(lens) else slopes * lens.focal + lens.center
-        found[number] = bent
+        ahead = np.where(points[:, 2:] > 0, points, np.nan)
+        found[number] = np.asarray(colmap_camera(lenses.at(number)).img_from_cam(ahead))
     keypoints: dict[int, Array] = {}
     if motion.keypoints is not None:
         keypoints = dict(zip(motion.frames.tolist(), motion.keypoints, strict=True))
