@@ -29,7 +29,7 @@ def _shot(scene: bpy.types.Scene) -> Shot:
     return Shot(Path(addon.absolute(scene.shot_gopher.shot)))
 
 
-class SHOTGOPHER_OT_body_import(bpy.types.Operator):
+class SHOTGOPHER_OT_body_import(addon.ShotOperator, bpy.types.Operator):
     """Bring people into this scene, as armatures that move as in the plate. What is there from an
     earlier import is updated in place"""
 
@@ -49,13 +49,6 @@ class SHOTGOPHER_OT_body_import(bpy.types.Operator):
         ],
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shot = _shot(context.scene)
@@ -149,7 +142,7 @@ class SHOTGOPHER_OT_check_body(bpy.types.Operator):
 # Export
 
 
-class SHOTGOPHER_OT_body_export(bpy.types.Operator):
+class SHOTGOPHER_OT_body_export(addon.ShotOperator, bpy.types.Operator):
     """Write a person of this scene for other programs. Your own edits are included"""
 
     bl_idname = "shot_gopher.body_export"
@@ -171,13 +164,6 @@ class SHOTGOPHER_OT_body_export(bpy.types.Operator):
         options={"ENUM_FLAG"},
         default={"fbx", "abc"},
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.shot_gopher.shot:
-            cls.poll_message_set("Choose a plate or a shot folder first")
-            return False
-        return True
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)

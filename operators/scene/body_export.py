@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -21,7 +22,7 @@ from ...backend.smplx import JOINTS, PARENTS
 from . import placed
 from .body_armature import UP, rest_matrices
 from .body_mesh import SKIN, size_of
-from .exports import written
+from .exports import USD, written
 from .parts import Role
 from .rate import scene_rate, set_scene_rate
 
@@ -53,7 +54,7 @@ def export(
         try:
             _check(name, person, armature, body)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _WRITERS[name](context, armature, body, path)
+            _WRITERS[name](_Person(context, armature, body), path)
             files.append(path)
         except (BlenderError, OutputError) as error:
             failures.append(error)
@@ -83,13 +84,18 @@ def _check(
 # Each format
 
 
-def _write_alembic(
-    context: bpy.types.Context,
-    _armature: bpy.types.Object | None,
-    body: bpy.types.Object,
-    path: Path,
-) -> None:
-    with _stage(context, [body]) as scene:
+@dataclass(frozen=True)
+class _Person:
+    """Somebody in the artist's scene of `context`; without a mesh or an armature where a format
+    needs none."""
+
+    context: bpy.types.Context
+    armature: bpy.types.Object | None
+    body: bpy.types.Object | None
+
+
+def _write_alembic(person: _Person, path: Path) -> None:
+    with _stage(person.context, [person.body]) as scene:
         first, last = scene.frame_start, scene.frame_end
         written(
             path,
@@ -99,35 +105,15 @@ def _write_alembic(
         )
 
 
-def _write_usd(
-    context: bpy.types.Context,
-    armature: bpy.types.Object,
-    body: bpy.types.Object | None,
-    path: Path,
-) -> None:
-    with _skinned(context, armature, body):
+def _write_usd(person: _Person, path: Path) -> None:
+    with _skinned(person):
         written(
-            path,
-            lambda part: bpy.ops.wm.usd_export(
-                filepath=part,
-                check_existing=False,
-                export_animation=True,
-                export_armatures=True,
-                export_materials=False,
-                convert_orientation=True,
-                export_global_forward_selection="NEGATIVE_Z",
-                export_global_up_selection="Y",
-            ),
+            path, lambda part: bpy.ops.wm.usd_export(filepath=part, **USD, export_armatures=True)
         )
 
 
-def _write_fbx(
-    context: bpy.types.Context,
-    armature: bpy.types.Object,
-    body: bpy.types.Object | None,
-    path: Path,
-) -> None:
-    with _skinned(context, armature, body):
+def _write_fbx(person: _Person, path: Path) -> None:
+    with _skinned(person):
         written(
             path,
             lambda part: bpy.ops.export_scene.fbx(
@@ -142,13 +128,8 @@ def _write_fbx(
         )
 
 
-def _write_obj(
-    context: bpy.types.Context,
-    _armature: bpy.types.Object | None,
-    body: bpy.types.Object,
-    path: Path,
-) -> None:
-    with _plain_copy(body) as copy, _stage(context, [copy]):
+def _write_obj(person: _Person, path: Path) -> None:
+    with _plain_copy(person.body) as copy, _stage(person.context, [copy]):
         written(
             path,
             lambda part: bpy.ops.wm.obj_export(
@@ -161,16 +142,11 @@ def _write_obj(
         )
 
 
-def _write_bvh(
-    context: bpy.types.Context,
-    armature: bpy.types.Object,
-    _body: bpy.types.Object | None,
-    path: Path,
-) -> None:
-    write_bvh(sample_skeleton(context.scene, armature), path)
+def _write_bvh(person: _Person, path: Path) -> None:
+    write_bvh(sample_skeleton(person.context.scene, person.armature), path)
 
 
-_WRITERS: dict[str, Callable[..., None]] = {
+_WRITERS: dict[str, Callable[[_Person, Path], None]] = {
     "fbx": _write_fbx,
     "abc": _write_alembic,
     "usd": _write_usd,
@@ -239,10 +215,9 @@ def _stage(
 
 
 @contextmanager
-def _skinned(
-    context: bpy.types.Context, armature: bpy.types.Object, body: bpy.types.Object | None
-) -> Iterator[None]:
+def _skinned(person: _Person) -> Iterator[None]:
     """The armature with a copy of the body that has no modifier but the armature's."""
+    context, armature, body = person.context, person.armature, person.body
     if body is None:
         with _stage(context, [armature]):
             yield

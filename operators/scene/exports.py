@@ -209,22 +209,24 @@ def _write_alembic(track: CameraTrack, path: Path) -> None:
     )
 
 
+USD = {
+    "check_existing": False,
+    "export_animation": True,
+    "export_materials": False,
+    "convert_orientation": True,
+    "export_global_forward_selection": "NEGATIVE_Z",
+    "export_global_up_selection": "Y",
+}
+"""How Blender's exporter writes .usd: y up, as other programs expect it."""
+
+
 def _write_usd(_track: CameraTrack, path: Path) -> None:
     """Y up, as every program that reads USD cameras expects; matrices, which never flip."""
     if not bpy.app.build_options.usd:
         raise BlenderError("This Blender is built without USD, so .usd was not written.")
     written(
         path,
-        lambda part: bpy.ops.wm.usd_export(
-            filepath=part,
-            check_existing=False,
-            export_animation=True,
-            export_materials=False,
-            convert_orientation=True,
-            export_global_forward_selection="NEGATIVE_Z",
-            export_global_up_selection="Y",
-            xform_op_mode="MAT",
-        ),
+        lambda part: bpy.ops.wm.usd_export(filepath=part, **USD, xform_op_mode="MAT"),
     )
 
 

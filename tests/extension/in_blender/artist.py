@@ -16,17 +16,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import NAME, module
 from quiet_draw import DrawWatch
 from window import Player, Step, in_window, open_sidebar, picture, press, sidebar_box
 
-NAME = "bl_ext.user_default.shot_gopher"
 folder, plate, still_plate = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {}
 
 
 def extension() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"]
+    return module("operators.monitor")
 
 
 def settings() -> Any:

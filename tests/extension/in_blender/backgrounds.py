@@ -15,26 +15,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import monitor, scene, view
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press, region, sidebar_box
 
-NAME = "bl_ext.user_default.shot_gopher"
 SIZES = ("25", "50", "100", "FULL")
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {"places": {}, "menus": {}}
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return monitor().view(scene())
 
 
 def solved() -> bool:

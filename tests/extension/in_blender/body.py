@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -15,28 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bpy
 import window
 from bpy_extras.view3d_utils import location_3d_to_region_2d
-from looking import Looking, without_panels
+from installed import module, scene, view
+from looking import Looking, timed, without_panels
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, press, region
 
-NAME = "bl_ext.user_default.shot_gopher"
 FRAME = 9
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {}
 look = Looking(folder, told)
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{NAME}.{name}"]
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return module("operators.monitor").monitor.view(scene())
 
 
 def checker() -> Any:
@@ -105,20 +92,7 @@ def check() -> Iterator[Step]:
     yield lambda: checker()._loaded is not None
     yield from look.take("body_on")
     told["joints"] = joints()
-    seconds: list[float] = []
-    draw = checker()._draw_view
-
-    def timed(context: Any) -> None:
-        began = time.thread_time()
-        draw(context)
-        seconds.append(time.thread_time() - began)
-
-    checker()._draw_view = timed
-    for frame in range(1, 25):
-        scene().frame_set(frame)
-        yield 0.05
-    del checker()._draw_view
-    told["milliseconds"] = 1000 * statistics.median(seconds)
+    told["milliseconds"] = yield from timed(checker())
     told["trouble"] = checker().trouble
     press("check_body")
 

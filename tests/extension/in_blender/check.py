@@ -6,9 +6,7 @@ Leaves pictures of the window, and tells where in them the points are.
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,25 +15,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 from bpy_extras.view3d_utils import location_3d_to_region_2d
+from installed import module, monitor, scene
+from looking import timed
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press, region
 
-NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {"pictures": {}}
 
 
 def checker() -> Any:
-    return sys.modules[f"{NAME}.operators.check"].checker
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
+    return module("operators.check").checker
 
 
 def read() -> bool:
@@ -87,20 +78,7 @@ def turn_it_on() -> Iterator[Step]:
     yield read
     yield from take("on")
     told["places"] = places()
-    seconds: list[float] = []
-    draw = checker()._draw_view
-
-    def timed(context: Any) -> None:
-        began = time.thread_time()
-        draw(context)
-        seconds.append(time.thread_time() - began)
-
-    checker()._draw_view = timed
-    for frame in range(1, 25):
-        scene().frame_set(frame)
-        yield 0.05
-    del checker()._draw_view
-    told["milliseconds"] = 1000 * statistics.median(seconds)
+    told["milliseconds"] = yield from timed(checker())
     scene().frame_set(12)
 
 

@@ -14,20 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import monitor, scene
 from window import Player, Step, area, in_window, open_plate_editor, picture
 
 KIND = "CLIP_EDITOR"
-NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 told: dict[str, Any] = {"pictures": {}}
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
 
 
 def stage() -> Any:

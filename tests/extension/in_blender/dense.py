@@ -12,27 +12,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import window
+from installed import scene, view
 from looking import Looking, without_panels
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, press
 
-NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {}
 look = Looking(folder, told)
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return monitor().view(scene())
 
 
 def solved() -> bool:

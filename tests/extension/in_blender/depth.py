@@ -13,29 +13,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import window
+from installed import module, scene, view
 from looking import Looking, without_panels
 from mathutils import Quaternion
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press
 
-NAME = "bl_ext.user_default.shot_gopher"
 FRAME = 9
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {}
 look = Looking(folder, told)
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{NAME}.{name}"]
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return module("operators.monitor").monitor.view(scene())
 
 
 def known() -> bool:

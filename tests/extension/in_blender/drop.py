@@ -12,22 +12,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import NAME, module, monitor, scene
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, press, region, sidebar_box
 
 SOURCE = Path(__file__).with_name("drag_and_drop.py")
-NAME = "bl_ext.user_default.shot_gopher"
 folder, movie, *images = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {"pictures": {}}
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
 
 
 def chosen() -> tuple[str, str]:
@@ -147,7 +139,7 @@ def open_the_first_again() -> Iterator[Step]:
 
 
 def the_end() -> Iterator[Step]:
-    yield lambda: not bpy.app.timers.is_registered(sys.modules[f"{NAME}.operators.monitor"]._tick)
+    yield lambda: not bpy.app.timers.is_registered(module("operators.monitor")._tick)
     told["touched"], told["trouble"] = watch.touched, monitor().trouble
 
 

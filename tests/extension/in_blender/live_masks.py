@@ -12,24 +12,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import numpy as np
+from installed import module, scene, view
 from window import Player, Step, area, in_window, open_plate_editor, picture, place
 
-NAME = "bl_ext.user_default.shot_gopher"
 KIND = "CLIP_EDITOR"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 told: dict[str, Any] = {"pictures": {}}
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{NAME}.{name}"]
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return module("operators.monitor").monitor.view(scene())
 
 
 def ready() -> bool:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
+from installed import scene
 from window import Step, area, picture, region, sidebar_box
 
 
@@ -16,6 +19,24 @@ def without_panels(*names: str) -> None:
     """Takes panels out of the sidebar, so that those below them are in the picture."""
     for name in names:
         bpy.utils.unregister_class(getattr(bpy.types, f"SHOTGOPHER_PT_{name}"))
+
+
+def timed(checker: Any) -> Generator[Step, None, float]:
+    """Plays the first frames; the milliseconds of processor time that drawing one takes."""
+    seconds: list[float] = []
+    draw = checker._draw_view
+
+    def watched(context: Any) -> None:
+        began = time.thread_time()
+        draw(context)
+        seconds.append(time.thread_time() - began)
+
+    checker._draw_view = watched
+    for frame in range(1, 25):
+        scene().frame_set(frame)
+        yield 0.05
+    del checker._draw_view
+    return 1000 * statistics.median(seconds)
 
 
 class Looking:

@@ -11,26 +11,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import module, scene, view
 from quiet_draw import DrawWatch
 from window import Player, Step, area, open_sidebar, picture, press, sidebar_box
 
-NAME = "bl_ext.user_default.shot_gopher"
 LABEL = "roto/actor"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {"pictures": {}}
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{NAME}.{name}"]
-
-
-def scene() -> Any:
-    return bpy.context.window_manager.windows[0].scene
-
-
-def view() -> Any:
-    return module("operators.monitor").monitor.view(scene())
 
 
 def idle() -> bool:

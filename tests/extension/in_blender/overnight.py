@@ -11,16 +11,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+from installed import view
 from window import Player, Step, open_sidebar, press
 
-NAME = "bl_ext.user_default.shot_gopher"
 folder, blend, plate = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 told: dict[str, Any] = {}
 
 
 def stage(name: str) -> Any:
-    monitor = sys.modules[f"{NAME}.operators.monitor"].monitor
-    return monitor.view(bpy.context.window_manager.windows[0].scene).stages[name]
+    return view().stages[name]
 
 
 def evening() -> Iterator[Step]:

@@ -17,18 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
 import numpy as np
+from installed import module, monitor
 from quiet_draw import DrawWatch
 from window import Player, Step, area, in_window, open_sidebar, picture, place, press, region
 
-NAME = "bl_ext.user_default.shot_gopher"
 folder, shot = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 watch = DrawWatch()
 told: dict[str, Any] = {}
 PROMPTS = shot / "roto" / "prompts.json"
-
-
-def monitor() -> Any:
-    return sys.modules[f"{NAME}.operators.monitor"].monitor
 
 
 def window() -> Any:
@@ -118,7 +114,7 @@ def pick_in_the_clip_editor() -> Iterator[Step]:
     picture(folder / "picking.png")
     send("ESC", "PRESS", place(0.5, 0.5, kind))
     yield 0.5
-    state = sys.modules[f"{NAME}.operators.picks_view"].state
+    state = module("operators.picks_view").state
     assert not state.picking
     told["after"] = len(picked()[0]["picks"])
     yield from click(place(0.4, 0.4, kind))
@@ -145,14 +141,14 @@ def pick_in_the_image_editor() -> Iterator[Step]:
 
 def masks_over_the_plate() -> Iterator[Step]:
     """A mask that has come from the worker is drawn in its object's color."""
-    module = sys.modules[f"{NAME}.operators.mask_preview"]
+    preview = module("operators.mask_preview")
     width, height = told["size"]
     y, x = np.mgrid[:height, :width]
     disc = np.where((x - width * 0.25) ** 2 + (y - height * 0.4) ** 2 < (height / 6) ** 2, 255, 0)
     frame = window().scene.frame_current
-    question = module.Question(shot, "auto", frame, ())
+    question = preview.Question(shot, "auto", frame, ())
     picture(folder / "without.png")
-    module.preview._now.answer = module.Answer(question, {"car": disc.astype(np.uint8)})
+    preview.preview._now.answer = preview.Answer(question, {"car": disc.astype(np.uint8)})
     area("CLIP_EDITOR").tag_redraw()
     yield 0.5
     picture(folder / "with.png")
