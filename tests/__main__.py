@@ -22,6 +22,9 @@ from tests.environments import (
     worker_pytest,
 )
 
+_SPREAD = ("-n", "auto", "--dist", "worksteal")
+"""Over all cores: most of these tests keep one busy."""
+
 
 def main() -> int:
     arguments = _parser().parse_args()
@@ -51,7 +54,7 @@ def _steps(arguments: argparse.Namespace) -> list[tuple[str, list[str]]]:
         ("ruff check", [python, "-m", "ruff", "check", "."]),
         ("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         ("mypy", [python, "-m", "mypy", "backend"]),
-        ("backend", [python, "-B", "-m", "pytest", *arguments.pytest, "tests/backend"]),
+        ("backend", [python, "-B", "-m", "pytest", *_SPREAD, *arguments.pytest, "tests/backend"]),
         ("models", [*worker_pytest(), *arguments.pytest, "tests/models"]),
         ("dense", [*worker_pytest(), *arguments.pytest, "tests/dense"]),
     ]

@@ -19,7 +19,9 @@ _ANSWERS = """#!{python}
 from pathlib import Path
 count = Path(__file__).with_name("count")
 looks = int(count.read_text()) if count.exists() else 0
-count.write_text(str(looks + 1))
+beside = count.with_name("beside")
+beside.write_text(str(looks + 1))
+beside.replace(count)
 print(f"0, {{[100, 900, 300][min(looks, 2)]}} MiB, 2048 MiB, 50 %")
 print("1, 7 MiB, 4096 MiB, 0 %")
 """
